@@ -21,11 +21,11 @@ use crate::store::Versioned;
 use crate::values::{ApprovalId, Timestamp};
 
 /// The timeout for an email while an agent waits for the response of submit.
-const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The timeout for every other email: shorter than a send lease, and long enough for a relay that greets after
 /// 20 s, as some do to put off senders of spam.
-const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(45);
+pub(super) const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// How long the results of emails wait for those of channels. What is sent and not stored is sent again if the process
 /// ends, and a channel can take long.
@@ -75,13 +75,14 @@ impl App {
         }
     }
 
-    /// Sends what is `leased` and stores the results. Emails that ask show the `earlier` requests. Also returns how many
-    /// emails were accepted.
+    /// Sends what is `leased`, each email within a timeout, and stores the results. Emails that ask show the `earlier`
+    /// requests. Also returns how many emails were accepted.
     pub(super) async fn notify(
         self: &Arc<Self>,
         row: Versioned,
         leased: Leased,
         earlier: &Earlier,
+        within: Duration,
     ) -> Result<(Approval, usize), Error> {
         if leased.is_empty() {
             return Ok((row.approval, 0));
@@ -89,7 +90,7 @@ impl App {
         let messages = self.messages(&row.approval, leased.channels);
         let mut telling = pin!(self.tell(messages));
         let (sent, told) = {
-            let sending = pin!(self.send(&row.approval, leased.emails, earlier));
+            let sending = pin!(self.send(&row.approval, leased.emails, earlier, within));
             match select(sending, telling.as_mut()).await {
                 Either::Left((sent, telling)) => (sent, timeout(ONE_WRITE, telling).await.ok()),
                 Either::Right((told, sending)) => (sending.await, Some(told)),
@@ -153,7 +154,10 @@ impl App {
         let sending = async move {
             let id = row.approval.request.id.to_string();
             let earlier = app.earlier_for(&row.approval, &leased.emails).await;
-            if let Err(error) = app.notify(row, leased, &earlier).await {
+            if let Err(error) = app
+                .notify(row, leased, &earlier, BACKGROUND_SEND_TIMEOUT)
+                .await
+            {
                 let cause = error.cause();
                 tracing::warn!(id, cause, "the results of deliveries could not be stored");
             }
@@ -191,11 +195,12 @@ impl App {
         approval: &Approval,
         attempts: Vec<SendAttempt>,
         earlier: &Earlier,
+        within: Duration,
     ) -> Vec<(SendAttempt, SendResult)> {
         let is_first = |it: &SendAttempt| it.notice == Notice::Request && it.number == 1;
         let asks_anew = attempts.iter().any(is_first);
         let (results, ()) = tokio::join!(
-            self.send_emails(approval, attempts, earlier),
+            self.send_emails(approval, attempts, earlier, within),
             self.keep_message_group(approval, asks_anew),
         );
         results
@@ -206,6 +211,7 @@ impl App {
         approval: &Approval,
         attempts: Vec<SendAttempt>,
         earlier: &Earlier,
+        within: Duration,
     ) -> Vec<(SendAttempt, SendResult)> {
         let mut sending = JoinSet::new();
         let mut results = Vec::with_capacity(attempts.len());
@@ -225,13 +231,7 @@ impl App {
                 continue;
             };
             let mailer = self.mailer.clone();
-            let is_awaited = attempt.notice == Notice::Request && attempt.number == 1;
-            let timeout = if is_awaited {
-                SUBMIT_SEND_TIMEOUT
-            } else {
-                BACKGROUND_SEND_TIMEOUT
-            };
-            sending.spawn(async move { (attempt, mailer.send(&email, timeout).await) });
+            sending.spawn(async move { (attempt, mailer.send(&email, within).await) });
         }
         while let Some(sent) = sending.join_next().await {
             // After a panic the lease expires, and the sweep retries the delivery.
@@ -244,12 +244,11 @@ impl App {
                     SendResult::Sent
                 }
                 Err(error) => {
-                    let (fault, retry_after) = delivery_fault(error);
                     // The mailer itself logs rejected settings, once.
-                    if fault != DeliveryFault::Misconfigured {
+                    if !matches!(error, MailError::Misconfigured(_)) {
                         tracing::warn!(id, kind, approver, cause = %error, "email not sent");
                     }
-                    SendResult::Failed(fault, retry_after)
+                    send_result(error)
                 }
             };
             results.push((attempt, result));
@@ -291,11 +290,13 @@ impl App {
     }
 }
 
-fn delivery_fault(error: &MailError) -> (DeliveryFault, Option<Duration>) {
-    match error {
+fn send_result(error: &MailError) -> SendResult {
+    let (fault, retry_after) = match error {
+        MailError::Busy => return SendResult::NotTried,
         MailError::Refused(_) => (DeliveryFault::Refused, None),
         MailError::Unavailable(_, retry_after) => (DeliveryFault::Unavailable, *retry_after),
         MailError::Misconfigured(_) => (DeliveryFault::Misconfigured, None),
         MailError::OutcomeUnknown(_) => (DeliveryFault::Unclear, None),
-    }
+    };
+    SendResult::Failed(fault, retry_after)
 }

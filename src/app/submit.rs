@@ -6,6 +6,7 @@ use tracing::Instrument;
 
 use super::budgets::emails_to;
 use super::error::{ConflictReason, Error};
+use super::notify::SUBMIT_SEND_TIMEOUT;
 use super::policy::{DecidedAlone, Ruling};
 use super::state::{App, log_events};
 use super::submission::{Identity, Submission};
@@ -261,7 +262,10 @@ impl App {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
                 self.notify_rejecters(&stored.approval, &earlier);
-                match self.notify(stored.clone(), leased, &earlier).await {
+                match self
+                    .notify(stored.clone(), leased, &earlier, SUBMIT_SEND_TIMEOUT)
+                    .await
+                {
                     Ok((approval, _)) => Ok((approval, true)),
                     // The request is stored, so it is accepted; the sweep retries the deliveries.
                     Err(error) => {

@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use super::budgets::emails_to;
 use super::error::Error;
+use super::notify::BACKGROUND_SEND_TIMEOUT;
 use super::state::App;
 use super::sweep_report::SweepReport;
 use crate::domain::{Approval, Charge};
@@ -273,7 +274,9 @@ impl App {
         }
         let attempted = leased.emails.len();
         let earlier = self.earlier_for(&row.approval, &leased.emails).await;
-        let (_, sent) = self.notify(row, leased, &earlier).await?;
+        let (_, sent) = self
+            .notify(row, leased, &earlier, BACKGROUND_SEND_TIMEOUT)
+            .await?;
         let unsent = attempted - sent;
         Ok(Emails { sent, unsent })
     }

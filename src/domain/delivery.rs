@@ -93,6 +93,8 @@ pub struct SendAttempt {
 pub enum SendResult {
     /// The mail service accepted it.
     Sent,
+    /// It was not tried, since others were sent first.
+    NotTried,
     /// It was not accepted, or the outcome is unknown; with the pause that the service requested.
     Failed(DeliveryFault, Option<Duration>),
 }
@@ -264,6 +266,10 @@ impl Delivery {
         let was_unclear = self.fault == Some(DeliveryFault::Unclear);
         self.state = match result {
             SendResult::Sent => DeliveryState::Sent(now),
+            SendResult::NotTried => {
+                self.attempts -= 1;
+                DeliveryState::Queued(now)
+            }
             SendResult::Failed(DeliveryFault::Refused, _) => DeliveryState::Failed(now),
             SendResult::Failed(DeliveryFault::Unclear, _) if was_unclear => {
                 DeliveryState::Unknown(now)
@@ -284,6 +290,7 @@ impl Delivery {
         };
         self.fault = match result {
             SendResult::Sent => None,
+            SendResult::NotTried => self.fault,
             SendResult::Failed(fault, _) => Some(fault),
         };
     }

@@ -41,6 +41,9 @@ pub enum MailError {
     /// Transient; with the pause that the service requested.
     #[error("temporarily unavailable: {0}")]
     Unavailable(String, Option<Duration>),
+    /// It was not tried: other emails had all connections.
+    #[error("no connection was free in time")]
+    Busy,
     /// The service rejected the settings of the gate.
     #[error("the settings are rejected: {0}")]
     Misconfigured(String),

@@ -18,7 +18,7 @@ use reqwest::Url;
 use tokio::time::{Instant, timeout};
 
 use super::email::MailError;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 
 /// A relay, and how to authenticate to it.
 #[derive(Clone)]
@@ -45,6 +45,9 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The maximum number of concurrent connections; relays limit them per client.
 const MAX_CONNECTIONS: usize = 3;
+
+/// Who waited longer for a connection did not have the time that a slow relay needs.
+const LONG_WAIT: Duration = Duration::from_millis(500);
 
 impl SmtpConfig {
     /// Parses `smtp://USER@HOST:PORT` for STARTTLS or `smtps://` for TLS from the first byte, with the password
@@ -134,8 +137,8 @@ impl Smtp {
         })
     }
 
-    /// Sends within a timeout, which includes waiting in a `queue` for a connection. DATA is only sent during the first
-    /// half of it: when a transfer is cut off, the outcome is unknown.
+    /// Sends within a timeout, of which it waits at most half in a `queue` for a connection. DATA is only sent during the
+    /// first half of what is left then: when a transfer is cut off, the outcome is unknown.
     pub(super) async fn send(
         &self,
         message: &Message,
@@ -143,29 +146,35 @@ impl Smtp {
         limit: Duration,
     ) -> Result<(), MailError> {
         let started = Instant::now();
+        let turn = timeout(limit / 2, self.connections.wait(queue)).await;
+        let turn = turn.map_err(|_| MailError::Busy)?;
+        let waited = started.elapsed();
+        let limit = limit - waited;
         let data_sent = AtomicBool::new(false);
-        let is_early = || started.elapsed() < limit / 2;
-        let sent = timeout(
-            limit,
-            self.run_session(message, queue, is_early, &data_sent),
-        )
-        .await;
-        let cause = || "timed out".to_owned();
-        match sent {
-            Ok(sent) => sent,
-            Err(_) if data_sent.load(Ordering::Relaxed) => Err(MailError::OutcomeUnknown(cause())),
-            Err(_) => Err(MailError::Unavailable(cause(), None)),
+        let is_early = || started.elapsed() < waited + limit / 2;
+        let session = self.run_session(message, turn, is_early, &data_sent);
+        match timeout(limit, session).await {
+            Ok(Ok(true)) => Ok(()),
+            Err(_) if data_sent.load(Ordering::Relaxed) => {
+                Err(MailError::OutcomeUnknown("timed out".to_owned()))
+            }
+            // With all of its time it may have been sent.
+            Ok(Ok(false)) | Err(_) if waited > LONG_WAIT => Err(MailError::Busy),
+            Ok(Ok(false)) | Err(_) => {
+                Err(MailError::Unavailable("the relay is slow".to_owned(), None))
+            }
+            Ok(Err(error)) => Err(error),
         }
     }
 
+    /// Returns whether the relay accepted the message; `false` if it is too late to send it.
     async fn run_session(
         &self,
         message: &Message,
-        queue: &str,
+        turn: Turn,
         is_early: impl Fn() -> bool,
         data_sent: &AtomicBool,
-    ) -> Result<(), MailError> {
-        let turn = self.connections.wait(queue).await;
+    ) -> Result<bool, MailError> {
         let mut connection = self.connect().await?;
         let envelope = message.envelope();
         let mail = Mail::new(envelope.from().cloned(), Vec::new());
@@ -179,7 +188,7 @@ impl Smtp {
             connection.command(recipient).await.map_err(message_error)?;
         }
         if !is_early() {
-            return Err(MailError::Unavailable("the relay is slow".to_owned(), None));
+            return Ok(false);
         }
         connection.command(Data).await.map_err(message_error)?;
         data_sent.store(true, Ordering::Relaxed);
@@ -193,7 +202,7 @@ impl Smtp {
             timeout(QUIT_TIMEOUT, connection.abort()).await.ok();
             drop(turn);
         });
-        Ok(())
+        Ok(true)
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {

@@ -139,6 +139,13 @@ fn a_misconfigured_send_counts_as_no_attempt() {
 }
 
 #[test]
+fn a_send_that_was_not_tried_counts_as_no_attempt_and_is_due_at_once() {
+    let (waits, request) = pauses(stored(), Notice::Request, SendResult::NotTried);
+    assert_eq!(waits, [0; 20]);
+    assert_eq!((request.attempts, request.fault), (0, None));
+}
+
+#[test]
 fn an_unknown_outcome_is_retried_once() {
     for (results, expected) in [
         (
@@ -149,6 +156,10 @@ fn an_unknown_outcome_is_retried_once() {
         ([UNAVAILABLE, UNCLEAR], DeliveryState::Queued(at(160_000))),
         ([UNCLEAR, UNAVAILABLE], DeliveryState::Queued(at(160_000))),
         ([UNCLEAR, REFUSED], DeliveryState::Failed(at(100_000))),
+        (
+            [UNCLEAR, SendResult::NotTried],
+            DeliveryState::Queued(at(100_000)),
+        ),
     ] {
         let mut approval = stored();
         for (result, time) in results.into_iter().zip([0, 100_000]) {
@@ -159,6 +170,8 @@ fn an_unknown_outcome_is_retried_once() {
         assert_eq!(request.state, expected, "{results:?}");
         let fault = match results[1] {
             SendResult::Sent => None,
+            // It may still have arrived.
+            SendResult::NotTried => Some(DeliveryFault::Unclear),
             SendResult::Failed(fault, _) => Some(fault),
         };
         assert_eq!(request.fault, fault);

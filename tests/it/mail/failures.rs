@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use human_oversight_client::types::{Deliverable, MailFault, MailState, Status};
+use human_oversight_client::types::{Deliverable, MailFault, MailState, NewApproval, Status};
 use human_oversight_client::{Outcome, Reason};
 use serde_json::json;
 
 use super::{MINUTE, approve, first_delivery, gate, received};
 use crate::certificate::Certificate;
-use crate::harness::{ALICE, BOB, Log, TestGate, for_alice, question};
+use crate::harness::{ALICE, BOB, Log, TestGate, for_alice, question, request};
 use crate::operate::operate;
 use crate::smtp::{Smtp, SmtpFault};
 
@@ -66,6 +66,31 @@ async fn a_relay_that_greets_after_20_s_gets_its_emails() {
     let approval = gate.status(&approval.id).await;
     assert_eq!(first_delivery(&approval).0, MailState::Sent);
     assert_eq!(smtp.received().len(), 1);
+}
+
+/// At most three connections are open at once. What waits for one is not held back for that.
+#[tokio::test]
+async fn a_slow_relay_costs_no_attempt_of_an_email_that_waits_for_a_connection() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.always(Some(SmtpFault::LateBanner(Duration::from_secs(2))));
+    let people: Vec<String> = (0..8).map(|it| format!("person{it}@example.com")).collect();
+    let asked = NewApproval {
+        approver_emails: people,
+        ..request()
+    };
+    let asked = gate.client.submit(&asked).await.unwrap();
+    let sent_at_once = smtp.received().len();
+    assert!((3..8).contains(&sent_at_once), "{sent_at_once}");
+    gate.sweep().await;
+    assert_eq!(smtp.received().len(), 8);
+    let row = gate.entity(&asked.id).await;
+    let deliveries = row["Notifications"].as_str().unwrap();
+    assert_eq!(
+        deliveries.matches("\"attempts\":1").count(),
+        8,
+        "{deliveries}"
+    );
 }
 
 /// The email may have arrived: it is sent once more with the same Message-ID, and not again.

@@ -62,6 +62,8 @@ fn steps() -> impl Strategy<Value = (Duration, Step)> {
     let result = select(vec![
         SendResult::Sent,
         SendResult::Sent,
+        SendResult::NotTried,
+        SendResult::Failed(DeliveryFault::Refused, None),
         SendResult::Failed(DeliveryFault::Refused, None),
         SendResult::Failed(DeliveryFault::Unavailable, Some(Duration::from_secs(90))),
         SendResult::Failed(DeliveryFault::Unclear, None),
