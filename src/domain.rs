@@ -88,7 +88,7 @@ pub use plan::{
     Ask, CommentRule, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally,
 };
 pub use precedent::{
-    DeciderKind, Deviation, Finding, Part, PastDecision, PastValues, Precedent, Range, Scalars,
+    Deviation, Finding, Part, PastDecision, PastValues, Precedent, Range, Scalars,
 };
 pub use rejection::{EarlierRejections, Rejection};
 pub use request::{Callback, Parameters, Request};

@@ -212,7 +212,6 @@ impl App {
         match self.store.insert(approval, due).await {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
-                self.keep_decision_in_background(&stored.approval);
                 Ok((self.notify_in_background(stored, leased), true))
             }
             Err(taken @ StoreError::AlreadyExists) => {

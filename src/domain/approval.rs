@@ -104,13 +104,14 @@ impl Approval {
         }
     }
 
-    /// What asks a person from `now` on, and when.
+    /// What asks a person from `now` on, and when: reminders once they can approve.
     fn notices_from(&self, now: Timestamp) -> Vec<(Notice, Timestamp)> {
-        let life = self.request.expires_at.since(now);
+        let from = self.approvable_from(now).unwrap_or(now);
+        let life = self.request.expires_at.since(from);
         let mut notices = vec![(Notice::Request, now)];
         if life >= REMINDERS_FROM {
-            notices.push((Notice::Reminder, now + life / 2));
-            notices.push((Notice::FinalReminder, now + life * 85 / 100));
+            notices.push((Notice::Reminder, from + life / 2));
+            notices.push((Notice::FinalReminder, from + life * 85 / 100));
         }
         notices
     }

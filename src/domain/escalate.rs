@@ -73,7 +73,7 @@ impl Approval {
         }
         let opened_at = self.opened_at(place.stage, before);
         let escalation = self.plan.escalation.as_ref();
-        let escalated_at = escalation.map(|it| self.escalates_at(it, opened_at));
+        let escalated_at = escalation.map(|it| self.share_from(opened_at, it));
         let escalated_at = escalated_at.filter(|it| at >= *it);
         let may_vote = |role: Role<'_>| match role {
             Role::Member => true,
@@ -138,19 +138,21 @@ impl Approval {
         is_held_back.then_some(until)
     }
 
-    /// When more people are asked, if a stage that opened at `opened_at` is still open.
-    fn escalates_at(&self, escalation: &Escalation, opened_at: Timestamp) -> Timestamp {
-        let life = self.request.expires_at.since(opened_at);
-        opened_at + life * u32::from(escalation.after_percent.get()) / 100
+    /// When the share of an escalation has passed of the time between `from` and the deadline.
+    fn share_from(&self, from: Timestamp, escalation: &Escalation) -> Timestamp {
+        let life = self.request.expires_at.since(from);
+        from + life * u32::from(escalation.after_percent.get()) / 100
     }
 
-    /// When the open stage is escalated; `None` if it is already, or never will be.
+    /// When the open stage is escalated; `None` if it is already, or never will be. The share counts from when the stage can
+    /// be approved, since before that those who were asked miss nothing. From the share of all its time on, others can vote.
     pub fn next_escalation(&self) -> Option<Timestamp> {
         let escalation = self.plan.escalation.as_ref()?;
         let Tally::Open { stage } = self.plan.tally(&self.votes) else {
             return None;
         };
-        let at = self.escalates_at(escalation, self.opened_at(stage, &self.votes));
+        let opened_at = self.opened_at(stage, &self.votes);
+        let at = self.share_from(opened_at + self.plan.not_before, escalation);
         let asks = !self.plan.people_escalated_to(at, &self.votes).is_empty();
         (asks && self.escalated(stage).is_none()).then_some(at)
     }

@@ -1,9 +1,9 @@
-//! The card that compares a request with earlier decisions on the same action of the same agent.
+//! The card that compares a request with what people decided earlier on the same action of the same agent.
 
 use super::subject::grouped;
 use super::text::truncate;
 use super::time::{Sentence, Zone};
-use crate::domain::{DeciderKind, Deviation, Finding, Part, PastDecision, Precedent, Verdict};
+use crate::domain::{Deviation, Finding, Part, PastDecision, Precedent, Verdict};
 use crate::values::Decimal;
 
 /// The card for display.
@@ -73,8 +73,7 @@ fn part(finding: &Finding) -> String {
 
 fn describe_overall(precedent: &Precedent, has_usual: bool) -> Option<String> {
     if precedent.approvals == 0 {
-        let nothing =
-            "No approval by a person is among the last decisions, so nothing is compared.";
+        let nothing = "No approval is among the last decisions of people, so nothing is compared.";
         return (!precedent.past.is_empty()).then(|| nothing.to_owned());
     }
     precedent.is_familiar.then(|| {
@@ -148,11 +147,13 @@ fn summarize(last: &[PastDecision]) -> String {
     let approved = last.iter().filter(|it| it.verdict == Verdict::Approve);
     let approved = approved.count();
     match (last.len(), approved) {
-        (1, 1) => "The last decision: approved".to_owned(),
-        (1, _) => "The last decision: rejected".to_owned(),
+        (1, 1) => "The last decision of a person: approved".to_owned(),
+        (1, _) => "The last decision of a person: rejected".to_owned(),
         (count, _) => {
             let rejected = count - approved;
-            format!("The last {count} decisions: {approved} approved, {rejected} rejected")
+            format!(
+                "The last {count} decisions of people: {approved} approved, {rejected} rejected"
+            )
         }
     }
 }
@@ -162,18 +163,13 @@ fn describe_decision(decision: &PastDecision, zone: &Zone) -> Sentence {
         Verdict::Approve => "Approved",
         Verdict::Reject => "Rejected",
     };
-    let by = match decision.by {
-        DeciderKind::Person => "a person",
-        DeciderKind::Policy => "the policy",
-        DeciderKind::Grant => "a standing grant",
-    };
     // Earlier rejections of the same have their own notice.
     let same = if decision.is_same && decision.verdict == Verdict::Approve {
         ", with exactly the same content"
     } else {
         ""
     };
-    Sentence::new(format!("{verdict} by {by} on "))
+    Sentence::new(format!("{verdict} on "))
         .time(zone.time(decision.at))
         .words(same)
 }

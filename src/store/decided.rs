@@ -1,4 +1,4 @@
-//! The rows of the table `decided…`: one for each decision, from which later requests of the same action tell
+//! The rows of the table `decided…`: one for each decision of people, from which later requests of the same action tell
 //! their approvers what is new. They are sealed as rows of version 2, and never replaced.
 //!
 //! All requests of one owner, agent and action are one partition, the newest decision first. The keys follow from
@@ -37,14 +37,14 @@ pub struct StoredDecidedRow {
 }
 
 impl Store {
-    /// Keeps the decision of a request for later ones. Returns whether it was not kept already; false for a
-    /// request without a decision, and where rows of version 1 are written, which have no gate and no owner.
+    /// Keeps what people decided on a request for later ones. Returns whether it was not kept already; false for a
+    /// request without such a decision, and where rows of version 1 are written, which have no gate and no owner.
     ///
     /// # Errors
     /// The store's own.
     pub async fn keep_decided(&self, approval: &Approval) -> Result<bool, StoreError> {
         let decision = match approval.decision() {
-            Some(decision) if self.rows.version == RowVersion::V2 => decision,
+            Some(it) if it.by.person().is_some() && self.rows.version == RowVersion::V2 => it,
             _ => return Ok(false),
         };
         let keys = keys_of(&approval.request, decision);
@@ -71,7 +71,7 @@ impl Store {
         }
     }
 
-    /// The last decisions on the action of a request, as one of its approvers may see them; one query.
+    /// The last decisions of people on the action of a request, as one of its approvers may see them; one query.
     ///
     /// # Errors
     /// The store's own.
@@ -95,7 +95,7 @@ impl Store {
         for (row, columns) in rows {
             let checked = columns.check(gate.all(), &self.decided, keys);
             match checked.and_then(|()| decode(&row, &columns, &mut reading, keys)) {
-                Ok(decision) => before.decisions.push(decision),
+                Ok(decision) => before.decisions.extend(decision),
                 Err(_) => before.untrusted += 1,
             }
         }

@@ -10,14 +10,16 @@ use super::error::StoreError;
 use super::row::{self, Columns, Keys};
 use crate::content;
 use crate::domain::{
-    Approval, DeciderKind, Decision, PastDecision, PastValues, Range, Request, Scalars, State,
-    Verdict,
+    Approval, Decision, PastDecision, PastValues, Range, Request, Scalars, State, Verdict,
 };
 use crate::keys::{HashPurpose, LinkKeys};
 use crate::values::{Address, ApprovalId, Decimal, Timestamp};
 
 /// The most bytes that the parameters of a request take in a row, so that it has 4 KiB at most.
 const PARAMETER_BYTES: usize = 2_400;
+
+/// Who decided. Rows of earlier versions also tell what the policy or a standing grant decided.
+const BY_PERSON: &str = "Person";
 
 /// The first number beyond the milliseconds since 1970 that a row key can have.
 const KEY_MILLIS: i64 = 10_000_000_000_000;
@@ -111,10 +113,7 @@ pub(super) fn encode(
         ("OperationId", row::operation_id()),
         ("Id", request.id.to_string()),
         ("Verdict", verdict.word().to_owned()),
-        (
-            "DeciderKind",
-            DeciderKind::of(&decision.by).word().to_owned(),
-        ),
+        ("DeciderKind", BY_PERSON.to_owned()),
         ("DecidedTimestamp", decision.at.to_string()),
         ("HashKey", kid.to_owned()),
         (
@@ -239,13 +238,17 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// `None` for what no person decided.
 pub(super) fn decode(
     keys: &Keys,
     columns: &Columns,
     reading: &mut Reading<'_>,
     link_keys: &LinkKeys,
-) -> Result<PastDecision, StoreError> {
+) -> Result<Option<PastDecision>, StoreError> {
     check_keys(keys, columns)?;
+    if columns.text("DeciderKind") != Some(BY_PERSON) {
+        return Ok(None);
+    }
     let kid = columns.text("HashKey").ok_or_else(|| damaged("HashKey"))?;
     let hashed = reading.hashed(link_keys, kid, &keys.0)?;
     let hashes: BTreeMap<String, Vec<String>> = parsed_json(columns, "Values")?;
@@ -268,9 +271,8 @@ pub(super) fn decode(
         None => (person.is_some() && !is_cut).then(Vec::new),
     };
     let asked: Vec<String> = parsed_json(columns, "Asked")?;
-    Ok(PastDecision {
+    Ok(Some(PastDecision {
         verdict: parsed(columns, "Verdict", Verdict::from_word)?,
-        by: parsed(columns, "DeciderKind", DeciderKind::from_word)?,
         at: parsed(columns, "DecidedTimestamp", Timestamp::parse)?,
         is_same: is_same_person && columns.text("ContentHash") == Some(&hashed.content),
         reader_was_asked: asked.contains(&hashed.reader),
@@ -280,7 +282,7 @@ pub(super) fn decode(
         secrets: secrets.map(|hashes| past_values(&hashed.secrets, hashes)),
         on_behalf_of: person,
         is_cut,
-    })
+    }))
 }
 
 /// Earlier values, as compared with the present ones.

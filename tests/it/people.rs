@@ -458,3 +458,29 @@ async fn a_reminder_goes_to_those_whose_vote_is_missing_and_says_who_has_voted()
     assert_eq!(reminders.len(), 1);
     assert!(reminders[0].text.contains("alice@example.com approved"));
 }
+
+#[tokio::test]
+async fn reminders_and_escalation_wait_until_approvals_count() {
+    let held = "id = \"payments\"\nnot_before = \"40m\"";
+    let policy = ESCALATED.replace("id = \"payments\"", held);
+    let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
+    let payment = submit(&gate, &payment()).await;
+    let minute = Duration::from_secs(60);
+    // The share of all the time, and what comes before half of the last 20 minutes.
+    for minutes in [31, 18] {
+        gate.pass(minute * minutes);
+        gate.sweep().await;
+        assert_eq!(gate.mails().len(), 2);
+    }
+    let page = page_of(&gate, &payment, ALICE).await;
+    assert!(page.contains("leads will be asked too"), "{page}");
+    gate.pass(minute);
+    gate.sweep().await;
+    let subjects = |person| mails_to(&gate, person).into_iter().map(|it| it.subject);
+    assert!(subjects(CFO).any(|it| it.contains("[Approve?]")));
+    assert!(subjects(ALICE).any(|it| it.contains("[Escalated]")));
+    gate.pass(minute * 7);
+    gate.sweep().await;
+    assert!(subjects(ALICE).any(|it| it.contains("[Reminder]")));
+    assert_eq!(subjects(ALICE).count(), 3);
+}

@@ -17,7 +17,7 @@ use crate::process::run;
 use crate::proxy::Fault;
 
 const CARD: &str = "Compared with earlier decisions";
-const NOTHING: &str = "No earlier decision on this action of this agent is on record.";
+const NOTHING: &str = "No earlier decision of a person on this action of this agent is on record.";
 
 fn body(parameters: &Value, approver: &str) -> Value {
     json!({
@@ -95,7 +95,7 @@ async fn the_page_says_what_is_new_and_out_of_range_among_the_parameters() {
     assert!(
         words.starts_with(
             "/amount: 9,400.5, larger than in the last approval (at most 180) \
-             /to/iban: a value not in the last approval The last decision: approved"
+             /to/iban: a value not in the last approval The last decision of a person: approved"
         ),
         "{words}"
     );
@@ -108,7 +108,7 @@ async fn the_page_says_what_is_new_and_out_of_range_among_the_parameters() {
         words.starts_with(
             "/amount: 18,000, larger than in the last 2 approvals (at most 9,400.5) \
              /to/iban: a value not in the last 2 approvals \
-             The last 3 decisions: 2 approved, 1 rejected Rejected by a person on "
+             The last 3 decisions of people: 2 approved, 1 rejected Rejected on "
         ),
         "{words}"
     );
@@ -132,7 +132,7 @@ async fn what_no_person_approved_makes_nothing_familiar() {
     gate.until_kept(1).await;
     let words = card_of(&gate, &payment(18_000.0, "DE9"), ALICE).await;
     assert!(
-        words.starts_with("No approval by a person is among the last decisions, so nothing is compared. The last decision: rejected"),
+        words.starts_with("No approval is among the last decisions of people, so nothing is compared. The last decision of a person: rejected"),
         "{words}"
     );
     approve(&gate, &payment(180.0, "DE1")).await;
@@ -144,6 +144,31 @@ async fn what_no_person_approved_makes_nothing_familiar() {
         ),
         "{words}"
     );
+}
+
+/// The policy approves small payments, more than the last decisions that are read.
+#[tokio::test]
+async fn what_the_policy_decides_takes_no_place_among_what_people_decided() {
+    let policy = r#"
+version = 1
+
+[[rule]]
+id = "small"
+actions = ["Pay *"]
+when = [{ parameter = "/amount", at_most = 10 }]
+ignore = ["/currency", "/to"]
+effect = "approve"
+"#;
+    let gate = TestGate::with(&[("HO_POLICY", policy), ("HO_POLICY_BUDGET", "off")]).await;
+    approve(&gate, &payment(180.0, "DE1")).await;
+    for _ in 0..51 {
+        let small = body(&payment(5.0, "DE9"), ALICE).to_string();
+        assert_eq!(gate.post("/api/submit", small).await.status, StatusCode::OK);
+    }
+    let words = card_of(&gate, &payment(18_000.0, "DE1"), ALICE).await;
+    let larger = "/amount: 18,000, larger than in the last approval (at most 180) \
+                  The last decision of a person: approved";
+    assert!(words.starts_with(larger), "{words}");
 }
 
 #[tokio::test]
@@ -191,7 +216,10 @@ async fn only_requests_of_the_same_owner_agent_and_action_are_precedent() {
     let mut other = body(&parameters, ALICE);
     other["actionDescription"] = json!("pay  supplier INVOICE.");
     let words = card(&gate, &submit_body(&gate, &other).await, ALICE).await;
-    assert!(words.contains("The last decision: approved"), "{words}");
+    assert!(
+        words.contains("The last decision of a person: approved"),
+        "{words}"
+    );
     other["actionDescription"] = json!("Pay supplier invoices");
     let words = card(&gate, &submit_body(&gate, &other).await, ALICE).await;
     assert_eq!(words, NOTHING);
@@ -262,7 +290,10 @@ async fn parameters_that_do_not_fit_into_four_kib_are_not_called_new() {
     assert!(size <= 4_096, "{size}");
     assert_eq!(row["Cut"], "true");
     let words = card_of(&gate, &parameters, ALICE).await;
-    assert!(words.starts_with("The last decision: approved"), "{words}");
+    assert!(
+        words.starts_with("The last decision of a person: approved"),
+        "{words}"
+    );
 }
 
 #[tokio::test]

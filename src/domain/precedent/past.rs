@@ -3,26 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::scalars::Range;
-use crate::domain::decision::{Decider, Verdict};
-use crate::domain::word::words;
+use crate::domain::decision::Verdict;
 use crate::values::Timestamp;
 
-words! {
-    /// Who decided.
-    pub enum DeciderKind {
-        Person,
-        /// A rule of the operator's policy.
-        Policy,
-        /// A standing grant.
-        Grant,
-    }
-}
-
-/// A decision on an earlier request.
+/// The decision of a person on an earlier request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastDecision {
     pub verdict: Verdict,
-    pub by: DeciderKind,
     pub at: Timestamp,
     /// Whether what was asked is exactly what is asked now, on behalf of the same person.
     pub is_same: bool,
@@ -52,21 +39,7 @@ pub struct PastValues {
     pub missing: Vec<String>,
 }
 
-impl DeciderKind {
-    pub fn of(decider: &Decider) -> Self {
-        match decider {
-            Decider::Person { .. } => Self::Person,
-            Decider::Policy { .. } => Self::Policy,
-            Decider::Grant(_) => Self::Grant,
-        }
-    }
-}
-
 impl PastDecision {
-    pub(super) fn is_approval_by_person(&self) -> bool {
-        self.verdict == Verdict::Approve && self.by == DeciderKind::Person
-    }
-
     pub(super) fn has(&self, pointer: &str) -> bool {
         self.values.contains_key(pointer) || self.numbers.contains_key(pointer)
     }

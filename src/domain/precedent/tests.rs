@@ -25,7 +25,6 @@ fn past(present: &Value, parameters: &Value) -> PastDecision {
     let on_behalf_of = past_values(&person(&present), &BTreeSet::from(["null".to_owned()]));
     PastDecision {
         verdict: Verdict::Approve,
-        by: DeciderKind::Person,
         at: Timestamp::from_unix_millis(0).unwrap(),
         is_same: false,
         values: values.collect(),
@@ -274,7 +273,7 @@ fn what_each_approval_had_and_the_request_has_not_is_found() {
 }
 
 #[test]
-fn only_what_a_person_approved_makes_a_request_familiar() {
+fn only_what_was_approved_makes_a_request_familiar() {
     let present = json!({"to": "A", "n": 5});
     let familiar = |change: fn(&mut PastDecision)| {
         let mut past = past(&present, &present);
@@ -285,8 +284,6 @@ fn only_what_a_person_approved_makes_a_request_familiar() {
     };
     assert_eq!(familiar(|_| ()), (1, true));
     assert_eq!(familiar(|it| it.verdict = Verdict::Reject), (0, false));
-    assert_eq!(familiar(|it| it.by = DeciderKind::Policy), (0, false));
-    assert_eq!(familiar(|it| it.by = DeciderKind::Grant), (0, false));
     for partial in [json!({"pin": 1}), json!({"a": []}), json!({"a": {}})] {
         let same = past(&partial, &partial);
         let precedent = Precedent::new(&Scalars::of(&partial), vec![same]);

@@ -50,7 +50,7 @@ async fn requests(gate: &TestGate) -> [Approval; 3] {
     gate.approve(&rejected, ALICE).await;
     gate.reject(&rejected, BOB, "Wrong account.").await;
     let by_policy = gate.client.submit(&new("Refund an order")).await.unwrap();
-    gate.until_kept(3).await;
+    gate.until_kept(2).await;
     [approved, rejected, by_policy]
 }
 
