@@ -1,0 +1,48 @@
+"""What a tool of a `ToolNode` gets as its arguments, by the tool's own schema and function."""
+
+import inspect
+from typing import Any
+
+from langgraph.prebuilt.tool_node import ToolInvocationError
+from pydantic import ValidationError
+
+from .arguments import defaults, is_made
+from .json_schema import by_schema
+
+
+def parse(tool: Any, given: dict[str, Any], id_: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What the tool's function is called with.
+
+    Raises:
+        ValidationError, ToolInvocationError: if it cannot be, as the node says it of a call that it makes itself.
+    """
+    try:
+        return _parse(tool, given, id_)
+    except ValidationError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ToolInvocationError(tool.name, error, given) from None
+
+
+def _parse(tool: Any, given: dict[str, Any], id_: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    arguments = given.copy()  # to which the tool adds the call's id
+    if isinstance(tool.args_schema, dict):
+        arguments |= by_schema(tool.args_schema, tool._filter_injected_args(given))
+    args, kwargs = tool._to_args_and_kwargs(arguments, id_)
+    if tool.args_schema is None and not args:  # the tool does not look at them
+        tool.get_input_schema().model_validate(kwargs)
+    inspect.signature(_function(tool)).bind_partial(*args, **kwargs)
+    return args, kwargs
+
+
+def visible(tool: Any, given: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What people are shown of it: all but what the framework injects, and what a factory makes."""
+    placed = dict(zip(tool.args, args, strict=False)) if args else {}
+    arguments = defaults(_function(tool)) | placed | kwargs
+    fields = {} if isinstance(tool.args_schema, dict) else getattr(tool.args_schema, "model_fields", {})
+    made = {name for name, it in fields.items() if is_made(it.default_factory) and not given.keys() & {name, it.alias}}
+    return {name: it for name, it in tool._filter_injected_args(arguments).items() if name not in made}
+
+
+def _function(tool: Any) -> Any:
+    return getattr(tool, "func", None) or getattr(tool, "coroutine", None) or tool._run

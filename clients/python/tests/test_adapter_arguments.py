@@ -1,0 +1,285 @@
+"""What people are shown of a call of an adapter: what the function gets. Of an invalid call, nothing."""
+
+import asyncio
+import itertools
+import uuid
+from typing import Annotated, Any
+
+import pytest
+
+from human_oversight.adapters.oversight import Oversight
+from human_oversight.mock import MockGate
+
+got: list[dict[str, Any]] = []
+"""What the tools got."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_got() -> None:
+    got.clear()
+
+
+def delete_user(user_id: str, force: bool = True) -> str:
+    """Deletes a user."""
+    got.append({"user_id": user_id, "force": force})
+    return "deleted"
+
+
+async def delete_user_async(user_id: str, force: bool = True) -> str:
+    """Deletes a user."""
+    return delete_user(user_id, force)
+
+
+delete_user_async.__name__ = "delete_user"
+
+
+def oversight(**settings: Any) -> Oversight:
+    return Oversight("UserManager", {"delete_user": "Delete User Account"}, **settings)
+
+
+def shown(mock: MockGate) -> list[Any]:
+    return [it["parameters"] for it in mock.requests]
+
+
+class TestLangGraph:
+    @staticmethod
+    def graph(
+        node: Any, arguments: dict[str, Any], saver: Any = None, id_: Any = "call_1", key: str = "messages"
+    ) -> Any:
+        from langchain_core.messages import AIMessage
+        from langgraph.graph import START, StateGraph
+        from langgraph.graph.message import add_messages
+        from typing_extensions import TypedDict
+
+        def model(_: Any) -> Any:
+            return {key: [AIMessage("", tool_calls=[{"name": "delete_user", "args": arguments, "id": id_}])]}
+
+        state = TypedDict("state", {key: Annotated[list[Any], add_messages]})
+        graph = StateGraph(state).add_node("model", model).add_node("tools", node)
+        return graph.add_edge(START, "model").add_edge("model", "tools").compile(checkpointer=saver)
+
+    @classmethod
+    def run(cls, tool: Any, arguments: dict[str, Any], is_async: bool = True, **settings: Any) -> tuple[MockGate, str]:
+        """Calls the gated tool."""
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        mock = MockGate()
+        graph = cls.graph(tool_node([tool], oversight(), **settings), arguments)
+        with mock.gate.scope():
+            state = asyncio.run(graph.ainvoke({"messages": []})) if is_async else graph.invoke({"messages": []})
+        return mock, str(state["messages"][-1].content)
+
+    @pytest.mark.parametrize("function", [delete_user, delete_user_async])
+    def test_the_function_gets_what_is_shown(self, function: Any) -> None:
+        mock, _ = self.run(function, {"user_id": "1", "dry_run": True})
+        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    @pytest.mark.parametrize("arguments", [{}, {"user_id": []}, {"user_id": "1", "force": "perhaps"}])
+    def test_no_one_is_asked_for_an_invalid_call(self, arguments: dict[str, Any], is_async: bool) -> None:
+        pytest.importorskip("langgraph")
+        from langgraph.prebuilt import ToolNode
+
+        graph = self.graph(ToolNode([delete_user]), arguments)
+        mock, text = self.run(delete_user, arguments, is_async)
+        assert text == graph.invoke({"messages": []})["messages"][-1].content
+        assert "Please fix the error" in text
+        assert (mock.requests, got) == ([], [])
+
+    def test_an_invalid_call_ends_the_run_where_the_node_handles_no_errors(self) -> None:
+        pytest.importorskip("langgraph")
+        from langgraph.prebuilt.tool_node import ToolInvocationError
+
+        with pytest.raises(ToolInvocationError):
+            self.run(delete_user, {}, handle_tool_errors=False)
+
+    def test_what_the_framework_injects_is_not_shown_though_the_model_names_it(self) -> None:
+        pytest.importorskip("langgraph")
+        from langchain_core.runnables import RunnableConfig
+        from langchain_core.tools import InjectedToolArg, InjectedToolCallId
+        from langgraph.prebuilt import InjectedState
+
+        def delete_user(
+            user_id: str,
+            config: RunnableConfig,
+            state: Annotated[Any, InjectedState],
+            call: Annotated[str, InjectedToolCallId],
+            tenant: Annotated[str, InjectedToolArg] = "production",
+        ) -> str:
+            """Deletes a user."""
+            got.append({"tenant": tenant, "call": call, "messages": len(state["messages"])})
+            return "deleted"
+
+        forged = {"tenant": "test", "state": {}, "call": "x", "config": {}, "callbacks": []}
+        mock, _ = self.run(delete_user, {"user_id": "1", **forged})
+        assert shown(mock) == [{"user_id": "1"}]
+        assert got == [{"tenant": "production", "call": "call_1", "messages": 1}]
+
+    def test_the_function_gets_the_values_that_were_shown_though_the_tool_would_make_others(self) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        tools = pytest.importorskip("langchain_core.tools")
+        numbers = itertools.count()
+
+        class Order(pydantic.BaseModel):
+            id: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()))
+
+        class Schema(pydantic.BaseModel):
+            user_id: Annotated[str, pydantic.AfterValidator(lambda it: f"{it}{next(numbers)}")]
+            order: Order
+
+        def delete(user_id: str, order: Any, force: bool = True) -> str:
+            got.append({"user_id": user_id, "order": order.model_dump(), "force": force})
+            return "deleted"
+
+        tool = tools.StructuredTool.from_function(
+            delete, name="delete_user", description="Deletes.", args_schema=Schema
+        )
+        mock, _ = self.run(tool, {"user_id": "1", "order": {}})
+        assert shown(mock) == got
+        assert got[0]["user_id"] == "10"
+
+    def test_a_tool_with_a_class_of_its_own_gets_what_is_shown(self) -> None:
+        tools = pytest.importorskip("langchain_core.tools")
+
+        class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
+            name: str = "delete_user"
+            description: str = "Deletes a user."
+
+            def _run(self, user_id: str, force: bool = True, run_manager: Any = None) -> str:
+                assert run_manager is not None
+                return delete_user(user_id, force)
+
+        for is_async in (True, False):
+            mock, text = self.run(Delete(), {"user_id": "1"}, is_async)
+            assert (text, shown(mock)) == ("deleted", [{"user_id": "1", "force": True}])
+            assert shown(mock) == got[-1:]
+            for invalid in ({}, {"user_id": "1", "dry_run": True}, {"user_id": []}):
+                mock, text = self.run(Delete(), invalid, is_async)
+                assert "Please fix the error" in text
+                assert mock.requests == []
+
+    def test_a_tool_with_one_argument_without_a_name_gets_what_is_shown(self) -> None:
+        tools = pytest.importorskip("langchain_core.tools")
+        mock, _ = self.run(tools.Tool("delete_user", delete_user, "Deletes."), {"__arg1": "1"})
+        assert shown(mock) == [{"tool_input": "1", "force": True}]
+        assert got == [{"user_id": "1", "force": True}]
+
+    def test_a_tool_with_a_json_schema_gets_what_is_shown(self) -> None:
+        tools = pytest.importorskip("langchain_core.tools")
+
+        def delete(**arguments: Any) -> str:
+            got.append(arguments)
+            return "deleted"
+
+        properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": True}}
+        schema = {"type": "object", "properties": properties, "required": ["user_id"]}
+        tool = tools.StructuredTool.from_function(
+            delete, name="delete_user", description="Deletes.", args_schema=schema
+        )
+        mock, _ = self.run(tool, {"user_id": "1"})
+        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+        for invalid in ({"user_id": "1", "dry_run": True}, {"force": True}, {"user_id": 1}):
+            mock, text = self.run(tool, invalid)
+            assert "Please fix the error" in text
+            assert (mock.requests, len(got)) == ([], 1)
+
+    def test_a_default_that_a_factory_makes_is_no_other_request_in_each_resume(
+        self, real: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        tools = pytest.importorskip("langchain_core.tools")
+        from langgraph.checkpoint.memory import InMemorySaver
+        from langgraph.types import Command
+
+        from human_oversight.adapters.langgraph import tool_node
+
+        class Schema(pydantic.BaseModel):
+            user_id: str
+            groups: list[str] = pydantic.Field(default_factory=list)
+            key: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()))
+
+        def delete(user_id: str, groups: list[str], key: str) -> str:
+            got.append({"user_id": user_id, "groups": groups, "key": key})
+            return "deleted"
+
+        monkeypatch.setenv("HO_CLAIM_KEY", "5a" * 32)
+        tool = tools.StructuredTool.from_function(
+            delete, name="delete_user", description="Deletes.", args_schema=Schema
+        )
+        graph = self.graph(tool_node([tool], oversight(wait=0)), {"user_id": "1"}, InMemorySaver())
+        config = {"configurable": {"thread_id": "7"}}
+        (pending,) = graph.invoke({"messages": []}, config)["__interrupt__"]
+        assert graph.invoke(Command(resume=True), config)["__interrupt__"]
+        real.decide(pending.value["request"], "approve", "")
+        assert graph.invoke(Command(resume=True), config)["messages"][-1].content == "deleted"
+        assert len(real.questions()) == 1
+        assert len(uuid.UUID(got[0].pop("key")).hex) == 32
+        assert got == [{"user_id": "1", "groups": []}]
+
+    def test_an_invalid_call_is_answered_by_the_tool_if_it_handles_that(self) -> None:
+        tools = pytest.importorskip("langchain_core.tools")
+        tool = tools.StructuredTool.from_function(delete_user, handle_validation_error="Name a user.")
+        for is_async in (True, False):
+            mock, text = self.run(tool, {}, is_async)
+            assert (text, mock.requests) == ("Name a user.", [])
+
+    def test_there_is_no_request_for_a_call_of_a_tool_that_there_is_not(self) -> None:
+        prebuilt = pytest.importorskip("langgraph.prebuilt")
+        from human_oversight.adapters.langgraph import awrap, wrap
+
+        wrappers = {"wrap_tool_call": wrap(oversight()), "awrap_tool_call": awrap(oversight())}
+
+        def other() -> None:
+            """Does something else."""
+
+        mock = MockGate()
+        with mock.gate.scope():
+            state = self.graph(prebuilt.ToolNode([other], **wrappers), {}).invoke({"messages": []})
+        assert state["messages"][-1].content.startswith("Not run: there is no such tool.")
+        assert mock.requests == []
+
+    @pytest.mark.parametrize("thread", [uuid.UUID("5a" * 16), 17, 0, "7"])
+    def test_a_thread_is_named_by_its_text(self, thread: Any) -> None:
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+        from human_oversight.handle import to_correlation_id
+
+        mock = MockGate()
+        graph = self.graph(tool_node([delete_user], oversight()), {"user_id": "1"})
+        with mock.gate.scope():
+            graph.invoke({"messages": []}, {"configurable": {"thread_id": thread}})
+        assert mock.requests[0]["correlationId"] == to_correlation_id(str(thread), "call_1")
+
+    def test_calls_without_an_id_are_requests_of_their_own(self) -> None:
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        mock, config = MockGate(), {"configurable": {"thread_id": "7"}}
+        with mock.gate.scope():
+            for user in ("1", "2"):
+                graph = self.graph(tool_node([delete_user], oversight()), {"user_id": user}, id_="")
+                graph.invoke({"messages": []}, config)
+        assert [it["user_id"] for it in got] == ["1", "2"]
+
+    def test_a_call_without_an_id_cannot_go_on_waiting(self) -> None:
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        graph = self.graph(tool_node([delete_user], oversight(wait=0)), {"user_id": "1"}, id_="")
+        mock = MockGate()
+        with mock.gate.scope():
+            state = graph.invoke({"messages": []}, {"configurable": {"thread_id": "7"}})
+        assert "the call has no id" in state["messages"][-1].content
+        assert mock.requests == []
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_a_call_is_alone_where_the_messages_have_another_key(self, is_async: bool) -> None:
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        node = tool_node([delete_user], oversight(wait=0), messages_key="talk")
+        graph, mock = self.graph(node, {"user_id": "1"}, key="talk"), MockGate()
+        with mock.gate.scope():
+            state = asyncio.run(graph.ainvoke({"talk": []})) if is_async else graph.invoke({"talk": []})
+        assert state["talk"][-1].content == "deleted"
