@@ -2,13 +2,15 @@
 
 import asyncio
 import itertools
+import json
+import time
 import uuid
 from typing import Annotated, Any
 
 import pytest
 
 from human_oversight.adapters.oversight import Oversight
-from human_oversight.mock import MockGate
+from human_oversight.mock import APPROVE, MockGate
 
 got: list[dict[str, Any]] = []
 """What the tools got."""
@@ -283,3 +285,153 @@ class TestLangGraph:
         with mock.gate.scope():
             state = asyncio.run(graph.ainvoke({"talk": []})) if is_async else graph.invoke({"talk": []})
         assert state["talk"][-1].content == "deleted"
+
+
+class TestOpenAIAgents:
+    @staticmethod
+    def run(
+        tool: Any, arguments: str, is_gated: bool = True, takes: float = 0, **settings: Any
+    ) -> tuple[MockGate, str]:
+        """Calls the tool, for which people take some seconds to decide."""
+        pytest.importorskip("agents")
+        from test_adapters import TestOpenAIAgents
+
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        def decide(_: Any) -> Any:
+            time.sleep(takes)
+            return APPROVE
+
+        mock = MockGate(decide)
+        with mock.gate.scope():
+            (tool,) = gate_tools([tool], oversight()) if is_gated else [tool]
+            return mock, TestOpenAIAgents.run(tool, arguments, **settings)
+
+    @pytest.mark.parametrize("is_strict", [True, False])
+    @pytest.mark.parametrize("function", [delete_user, delete_user_async])
+    def test_the_function_gets_what_is_shown(self, function: Any, is_strict: bool) -> None:
+        agents = pytest.importorskip("agents")
+        mock, _ = self.run(agents.function_tool(function, strict_mode=is_strict), '{"user_id": "1", "force": "no"}')
+        assert shown(mock) == got == [{"user_id": "1", "force": False}]
+        mock, _ = self.run(agents.function_tool(function, strict_mode=is_strict), '{"user_id": "1"}')
+        assert shown(mock) == got[1:] == [{"user_id": "1", "force": True}]
+
+    @pytest.mark.parametrize(
+        "arguments", ["", "[1]", "{", "{}", '{"user_id": []}', '{"user_id": "1", "force": "perhaps"}']
+    )
+    def test_no_one_is_asked_for_an_invalid_call(self, arguments: str) -> None:
+        agents = pytest.importorskip("agents")
+        mock, text = self.run(agents.function_tool(delete_user), arguments)
+        assert text.startswith("Not run: the arguments are invalid. Correct them before you try again. Invalid JSON")
+        assert (mock.requests, got) == ([], [])
+        tool = agents.function_tool(delete_user, failure_error_function=lambda _, it: type(it).__name__)
+        mock, text = self.run(tool, arguments)
+        assert text == self.run(tool, arguments, is_gated=False)[1]
+        assert (mock.requests, got) == ([], [])
+
+    @pytest.mark.parametrize("is_strict", [True, False])
+    def test_an_argument_that_the_tool_does_not_have_is_an_invalid_call(self, is_strict: bool) -> None:
+        agents = pytest.importorskip("agents")
+        tool = agents.function_tool(
+            delete_user, strict_mode=is_strict, failure_error_function=lambda _, it: f"Oh: {it}"
+        )
+        mock, text = self.run(tool, '{"user_id": "1", "force": true, "dry_run": true}')
+        assert text == "Oh: Invalid JSON input for tool delete_user: there is no argument dry_run"
+        assert (mock.requests, got) == ([], [])
+
+    def test_an_invalid_call_ends_the_run_where_the_tool_handles_no_errors(self) -> None:
+        agents = pytest.importorskip("agents")
+        with pytest.raises(agents.ModelBehaviorError, match="user_id"):
+            self.run(agents.function_tool(delete_user, failure_error_function=None), "{}")
+
+    def test_a_tool_with_a_json_schema_gets_what_is_shown(self) -> None:
+        agents = pytest.importorskip("agents")
+
+        async def invoke(_: Any, arguments: str) -> str:
+            got.append(json.loads(arguments))
+            return "deleted"
+
+        def tool(**settings: Any) -> Any:
+            properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": True}}
+            schema = {"type": "object", "properties": properties, "required": ["user_id"], **settings}
+            return agents.FunctionTool("delete_user", "Deletes.", schema, invoke, strict_json_schema=False)
+
+        mock, _ = self.run(tool(), '{"user_id": "1"}')
+        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+        mock, _ = self.run(tool(additionalProperties={}), '{"user_id": "1"}')
+        assert shown(mock) == got[1:]
+        mock, _ = self.run(tool(additionalProperties=True), '{"user_id": "1", "dry_run": true}')
+        assert shown(mock) == got[2:] == [{"user_id": "1", "force": True, "dry_run": True}]
+        for invalid in ("{}", '{"user_id": 1}', '{"user_id": "1", "dry_run": true}'):
+            mock, text = self.run(tool(), invalid)
+            assert text.startswith("Not run: the arguments are invalid.")
+            assert (mock.requests, len(got)) == ([], 3)
+
+    def test_a_context_and_what_a_factory_makes_are_not_shown(self) -> None:
+        agents = pytest.importorskip("agents")
+        pydantic = pytest.importorskip("pydantic")
+        from agents.tool_context import ToolContext
+
+        def delete_user(
+            context: ToolContext[Any],
+            user_id: str,
+            key: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4())),
+            groups: list[str] = pydantic.Field(default_factory=list),  # noqa: B008
+        ) -> str:
+            got.append({"user_id": user_id, "groups": groups, "key": len(key)})
+            return context.tool_name
+
+        mock, text = self.run(agents.function_tool(delete_user), '{"user_id": "1"}')
+        assert (shown(mock), text) == ([{"user_id": "1", "groups": []}], "delete_user")
+        assert got == [{"user_id": "1", "groups": [], "key": 36}]
+
+    def test_no_one_is_asked_where_the_function_would_get_other_values_than_are_shown(self) -> None:
+        agents = pytest.importorskip("agents")
+        pydantic = pytest.importorskip("pydantic")
+
+        class Order(pydantic.BaseModel):
+            id: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()))
+
+        def delete_user(order: Any) -> str:
+            raise AssertionError("it ran")
+
+        delete_user.__annotations__["order"] = Order
+        mock, text = self.run(agents.function_tool(delete_user, strict_mode=False), '{"order": {}}')
+        assert "makes other values" in text
+        assert mock.requests == []
+
+    @pytest.mark.parametrize("behaviour", ["error_as_result", "raise_exception"])
+    def test_the_timeout_of_a_tool_is_that_of_its_function(self, behaviour: Any) -> None:
+        agents = pytest.importorskip("agents")
+
+        async def delete_user(user_id: str) -> str:
+            if user_id == "slow":
+                await asyncio.sleep(60)
+            return "deleted"
+
+        tool = agents.function_tool(delete_user, timeout=0.2, timeout_behavior=behaviour)
+        mock, text = self.run(tool, '{"user_id": "1"}', takes=0.5)
+        assert (text, mock.outcomes) == ("deleted", ["Executed"])
+        if behaviour == "raise_exception":
+            with pytest.raises(agents.ToolTimeoutError):
+                self.run(tool, '{"user_id": "slow"}')
+            return
+        mock, text = self.run(tool, '{"user_id": "slow"}')
+        assert (text, mock.outcomes) == ("Tool 'delete_user' timed out after 0.2 seconds.", ["ExecutionFailed"])
+        tool = agents.function_tool(delete_user, timeout=0.2, timeout_error_function=lambda _, error: f"Oh: {error}")
+        mock, text = self.run(tool, '{"user_id": "slow"}')
+        assert text.startswith("Oh: ")
+        assert mock.outcomes == ["ExecutionFailed"]
+
+    def test_calls_without_an_id_are_requests_of_their_own(self) -> None:
+        agents = pytest.importorskip("agents")
+        from test_adapters import TestOpenAIAgents
+
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        (tool,) = gate_tools([agents.function_tool(delete_user)], oversight())
+        with MockGate().gate.scope():
+            for user in ("1", "2"):
+                group = agents.RunConfig(group_id="7")
+                TestOpenAIAgents.run(tool, json.dumps({"user_id": user}), "", run_config=group)
+        assert [it["user_id"] for it in got] == ["1", "2"]

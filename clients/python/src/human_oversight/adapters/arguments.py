@@ -1,10 +1,12 @@
 """What a tool's function gets that no call names."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from human_oversight.arguments import contexts
+
+_CONSTANT = (None, list, dict, set, tuple)
 
 
 def defaults(function: Callable[..., Any]) -> dict[str, Any]:
@@ -14,10 +16,12 @@ def defaults(function: Callable[..., Any]) -> dict[str, Any]:
     return {it.name: it.default for it in parameters if it.default is not it.empty and it.name not in left_out}
 
 
-def is_made(factory: Any) -> bool:
-    """Whether a factory makes a default that may be another one for the same call: a time, for example, or an id.
+def made(model: Any, given: Mapping[str, Any]) -> set[str]:
+    """The arguments that a call does not name, and of which a factory of a model of Pydantic makes the default: a time,
+    for example, or an id.
 
-    People are not shown it, as they are not shown what the function's own code computes: a call that is repeated would
-    be another request.
+    People are not shown them, as they are not shown what the function's own code computes: each repetition of the call
+    would be another request.
     """
-    return factory is not None and factory not in (list, dict, set, tuple)
+    fields = getattr(model, "model_fields", {}).items()
+    return {name for name, it in fields if it.default_factory not in _CONSTANT and not given.keys() & {name, it.alias}}

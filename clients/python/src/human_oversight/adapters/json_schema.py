@@ -18,12 +18,10 @@ def by_schema(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
     """The arguments with the defaults of a JSON schema of an object, of which the outermost level counts.
 
     Raises:
-        ValueError: if they are not those of the schema. An argument that it does not name, and does not say it takes,
-            is none: who approves it would take it for one that has an effect.
+        ValueError: if they are not those of the schema.
     """
+    refuse_unknown(schema, given)
     known: Mapping[str, Any] = schema.get("properties") or {}
-    if not schema.get("additionalProperties") and (unknown := [name for name in given if name not in known]):
-        raise ValueError(f"there is no argument {', '.join(unknown)}")
     defaults = {name: it["default"] for name, it in known.items() if isinstance(it, dict) and "default" in it}
     arguments = {**{name: it for name, it in defaults.items() if name not in given}, **given}
     if missing := [name for name in schema.get("required") or () if name not in arguments]:
@@ -31,6 +29,17 @@ def by_schema(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
     for name, value in given.items():
         _check(name, value, known.get(name))
     return arguments
+
+
+def refuse_unknown(schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raises:
+    ValueError: if a schema neither names an argument nor says that it takes others (as a schema without the member
+        `additionalProperties` does not). Who approves would take it for one that has an effect.
+    """
+    takes_others = schema.get("additionalProperties", False) is not False
+    unknown = [] if takes_others else [name for name in given if name not in (schema.get("properties") or {})]
+    if unknown:
+        raise ValueError(f"there is no argument {', '.join(unknown)}")
 
 
 def _check(name: str, value: Any, schema: Any) -> None:

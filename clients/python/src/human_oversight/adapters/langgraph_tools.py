@@ -6,7 +6,7 @@ from typing import Any
 from langgraph.prebuilt.tool_node import ToolInvocationError
 from pydantic import ValidationError
 
-from .arguments import defaults, is_made
+from .arguments import defaults, made
 from .json_schema import by_schema
 
 
@@ -39,9 +39,8 @@ def visible(tool: Any, given: dict[str, Any], args: tuple[Any, ...], kwargs: dic
     """What people are shown of it: all but what the framework injects, and what a factory makes."""
     placed = dict(zip(tool.args, args, strict=False)) if args else {}
     arguments = defaults(_function(tool)) | placed | kwargs
-    fields = {} if isinstance(tool.args_schema, dict) else getattr(tool.args_schema, "model_fields", {})
-    made = {name for name, it in fields.items() if is_made(it.default_factory) and not given.keys() & {name, it.alias}}
-    return {name: it for name, it in tool._filter_injected_args(arguments).items() if name not in made}
+    left_out = made(tool.args_schema, given)
+    return {name: it for name, it in tool._filter_injected_args(arguments).items() if name not in left_out}
 
 
 def _function(tool: Any) -> Any:
