@@ -425,13 +425,146 @@ class TestOpenAIAgents:
 
     def test_calls_without_an_id_are_requests_of_their_own(self) -> None:
         agents = pytest.importorskip("agents")
-        from test_adapters import TestOpenAIAgents
+        from agents.tool_context import ToolContext
 
         from human_oversight.adapters.openai_agents import gate_tools
 
         (tool,) = gate_tools([agents.function_tool(delete_user)], oversight())
         with MockGate().gate.scope():
             for user in ("1", "2"):
-                group = agents.RunConfig(group_id="7")
-                TestOpenAIAgents.run(tool, json.dumps({"user_id": user}), "", run_config=group)
+                text = json.dumps({"user_id": user})
+                context = ToolContext(None, None, tool.name, "", text, run_config=agents.RunConfig(group_id="7"))
+                asyncio.run(tool.on_invoke_tool(context, text))
         assert [it["user_id"] for it in got] == ["1", "2"]
+
+
+class TestAgentFramework:
+    @staticmethod
+    def run(tool: Any, arguments: str, is_gated: bool = True, **settings: Any) -> tuple[MockGate, str]:
+        """Calls the tool."""
+        pytest.importorskip("agent_framework")
+        from test_adapters import TestAgentFramework
+
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        gates = [HumanOversight("UserManager", {"delete_user": "Delete User Account"})] if is_gated else []
+        mock = MockGate()
+        with mock.gate.scope():
+            return mock, TestAgentFramework.run([tool], gates, arguments=arguments, **settings)
+
+    @pytest.mark.parametrize("function", [delete_user, delete_user_async])
+    def test_the_function_gets_what_is_shown(self, function: Any) -> None:
+        mock, _ = self.run(function, '{"user_id": "1", "force": "no", "dry_run": true}')
+        assert shown(mock) == got == [{"user_id": "1", "force": False}]
+        mock, _ = self.run(function, '{"user_id": "1"}')
+        assert shown(mock) == got[1:] == [{"user_id": "1", "force": True}]
+
+    @pytest.mark.parametrize(
+        "arguments", ["", "[1]", "{", "{}", '{"user_id": []}', '{"user_id": "1", "force": "perhaps"}']
+    )
+    def test_no_one_is_asked_for_an_invalid_call(self, arguments: str) -> None:
+        mock, text = self.run(delete_user, arguments)
+        assert text == self.run(delete_user, arguments, is_gated=False)[1]
+        assert text.startswith("Error: Argument parsing failed.")
+        assert (mock.requests, got) == ([], [])
+
+    def test_what_another_middleware_makes_of_the_arguments_is_validated_too(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from test_adapters import TestAgentFramework
+
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        def setting(arguments: Any) -> Any:
+            @framework.function_middleware
+            async def middleware(context: Any, call_next: Any) -> None:
+                context.arguments = arguments
+                await call_next()
+
+            return middleware
+
+        gate = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        mock = MockGate()
+        with mock.gate.scope():
+            TestAgentFramework.run([delete_user], [setting({"user_id": "1", "dry_run": True}), gate])
+            assert shown(mock) == got == [{"user_id": "1", "force": True}]
+            text = TestAgentFramework.run([delete_user], [setting({"dry_run": True}), gate])
+        assert text.startswith("Error: Argument parsing failed.")
+        assert (len(mock.requests), len(got)) == (1, 1)
+
+    def test_what_changes_while_people_decide_does_not_run(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from test_adapters import TestAgentFramework
+
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        contexts: list[Any] = []
+
+        @framework.function_middleware
+        async def note(context: Any, call_next: Any) -> None:
+            contexts.append(context)
+            await call_next()
+
+        def decide(_: Any) -> Any:
+            contexts[0].arguments["user_id"] = "2"
+            return APPROVE
+
+        gate = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        mock = MockGate(decide)
+        with mock.gate.scope():
+            text = TestAgentFramework.run([delete_user], [note, gate])
+        assert text.startswith("Not run: the approval could not be verified.")
+        assert (mock.outcomes, got) == (["ExecutionFailed"], [])
+
+    def test_a_context_is_not_shown_though_the_model_names_it(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+
+        def delete_user(user_id: str, context: Any) -> str:
+            """Deletes a user."""
+            return str(context.function.name)
+
+        delete_user.__annotations__["context"] = framework.FunctionInvocationContext
+        mock, text = self.run(delete_user, '{"user_id": "1", "context": {}}')
+        assert (shown(mock), text) == ([{"user_id": "1"}], "delete_user")
+
+    def test_the_function_gets_the_values_that_were_shown_though_the_tool_would_make_others(self) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        numbers = itertools.count()
+
+        def delete_user(user_id: str) -> str:
+            """Deletes a user."""
+            got.append({"user_id": user_id})
+            return "deleted"
+
+        number = pydantic.AfterValidator(lambda it: f"{it}{next(numbers)}")
+        delete_user.__annotations__["user_id"] = Annotated[str, number]
+        mock, _ = self.run(delete_user, '{"user_id": "1"}')
+        assert shown(mock) == got == [{"user_id": "10"}]
+
+    def test_a_method_gets_what_is_shown(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+
+        class Users:
+            @framework.tool(name="delete_user")  # type: ignore[untyped-decorator]
+            def delete(self, user_id: str, force: bool = True) -> str:
+                """Deletes a user."""
+                return delete_user(user_id, force)
+
+        mock, _ = self.run(Users().delete, '{"user_id": "1"}')
+        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+
+    def test_a_tool_with_a_json_schema_gets_what_is_shown(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+
+        def delete(**arguments: Any) -> str:
+            got.append(arguments)
+            return "deleted"
+
+        properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": True}}
+        schema = {"type": "object", "properties": properties, "required": ["user_id"]}
+        tool = framework.FunctionTool(name="delete_user", description="Deletes.", func=delete, input_model=schema)
+        mock, _ = self.run(tool, '{"user_id": "1"}')
+        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+        for invalid in ("{}", '{"user_id": 1}', '{"user_id": "1", "dry_run": true}'):
+            mock, text = self.run(tool, invalid)
+            assert text.startswith("Error: Argument parsing failed.")
+            assert (mock.requests, len(got)) == ([], 1)

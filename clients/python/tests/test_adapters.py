@@ -508,7 +508,7 @@ class TestLangGraph:
 
 class TestAgentFramework:
     @staticmethod
-    def run(tools: list[Any], middleware: list[Any], of_run: Any = None) -> str:
+    def run(tools: list[Any], middleware: list[Any], of_run: Any = None, arguments: str = '{"user_id": "1"}') -> str:
         framework = pytest.importorskip("agent_framework")
         read: list[str] = []
 
@@ -517,7 +517,7 @@ class TestAgentFramework:
                 async def respond() -> Any:
                     contents = [it for it in messages[-1].contents if it.type == "function_result"]
                     read.extend(str(it.result) for it in contents)
-                    call = framework.Content.from_function_call("call_1", "delete_user", arguments='{"user_id": "1"}')
+                    call = framework.Content.from_function_call("call_1", "delete_user", arguments=arguments)
                     message = framework.Message("assistant", ["done"] if contents else [call])
                     return framework.ChatResponse(messages=[message])
 
@@ -535,7 +535,7 @@ class TestAgentFramework:
         mock, words = case
         middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
         assert self.run([delete_user], [middleware]) == words
-        check(mock, {"user_id": "1"})
+        check(mock, {"user_id": "1", "force": False})
 
     def test_a_named_tool_that_cannot_be_gated_ends_the_run(self) -> None:
         framework = pytest.importorskip("agent_framework")

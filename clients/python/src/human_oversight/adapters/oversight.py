@@ -78,6 +78,7 @@ class Oversight:
     def run(self, tool: str, arguments: Any, names: Sequence[str], execute: Callable[[], T]) -> T | str:
         """The result of `execute`, or the refusal in words. `execute` may raise `Failed`.
 
+        `arguments` may be a function, which reads them again when the approval is there.
         `names` are the framework's names of this call (`named`): if there are any, the same call again is the same
         request.
         """
@@ -106,6 +107,9 @@ class Oversight:
                 return cast(T, failed.result)
 
     def _call(self, tool: str, arguments: Any, names: Sequence[str]) -> Call:
+        def read() -> Parameters:
+            return Parameters(arguments() if callable(arguments) else arguments)
+
         try:
             if self.may_end_undecided and not names:
                 raise ParametersError("the call has no id, by which it could go on waiting")
@@ -116,7 +120,7 @@ class Oversight:
                 timeout=self._timeout,
                 correlation_id=to_correlation_id(*names) if names else None,
             )
-            return Call(action, Parameters(arguments), lambda: Parameters(arguments), self._wait)
+            return Call(action, read(), read, self._wait)
         except ParametersError as error:
             raise Refused(Reason.INVALID, str(error)) from None
         except SettingsError as error:
