@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from human_oversight import Gate, Reason, Refused, approval_gate, flush, tool_call
+from human_oversight import Gate, Handle, Reason, Refused, approval_gate, flush, tool_call
 from human_oversight.mock import PAUSE, MockGate
 
 gated = approval_gate("UserManagerAgent", "Delete User Account")
@@ -475,6 +475,17 @@ def test_a_call_that_another_process_can_go_on_with_stays_open_when_it_is_cancel
     asyncio.run(cancel())
     assert flush(10)
     assert ("withdraw" in calls) is not is_named
+
+
+def test_a_handle_of_another_agent_is_refused_before_anything_is_sent(mock: MockGate) -> None:
+    stored = mock.gate.action("Former", "B").prepare().to_json()
+    action = mock.gate.action("Renamed", "B")
+    for use in (action.submit, action.claim, lambda it, handle: action.resume(handle, it)):
+        with pytest.raises(Refused) as refused:
+            use({}, Handle.from_json(stored))
+        assert refused.value.reason is Reason.INVALID
+        assert "the handle is that of another agent" in str(refused.value)
+    assert mock.requests == []
 
 
 def test_what_can_never_run_under_a_handle_is_refused_before_people_decide(mock: MockGate) -> None:
