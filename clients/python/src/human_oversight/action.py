@@ -133,7 +133,15 @@ class Action:
             if not is_shared and not _is_no(error):
                 spawn_withdrawal(self.connection, run)
             raise
-        return Pending(self.connection, run, approval=approval, on_pending=self.on_pending, detached=is_shared)
+        is_named = stored is not None or self.correlation_id is not None
+        return Pending(
+            self.connection,
+            run,
+            approval=approval,
+            on_pending=self.on_pending,
+            detached=is_shared,
+            is_named=is_named,
+        )
 
     async def _submit_run(self, run: Run) -> Approval:
         try:
