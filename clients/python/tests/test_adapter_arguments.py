@@ -108,38 +108,107 @@ class TestLangGraph:
             state: Annotated[Any, InjectedState],
             call: Annotated[str, InjectedToolCallId],
             tenant: Annotated[str, InjectedToolArg] = "production",
+            limit: Annotated[int, InjectedToolArg] = 1,
         ) -> str:
             """Deletes a user."""
             got.append({"tenant": tenant, "call": call, "messages": len(state["messages"])})
             return "deleted"
 
-        forged = {"tenant": "test", "state": {}, "call": "x", "config": {}, "callbacks": []}
+        forged = {"tenant": "test", "limit": "none", "state": {}, "call": "x", "config": {}, "callbacks": []}
         mock, _ = self.run(delete_user, {"user_id": "1", **forged})
         assert shown(mock) == [{"user_id": "1"}]
         assert got == [{"tenant": "production", "call": "call_1", "messages": 1}]
 
-    def test_the_function_gets_the_values_that_were_shown_though_the_tool_would_make_others(self) -> None:
+    def test_no_one_is_asked_where_the_function_would_get_other_values_than_are_shown(self) -> None:
         pydantic = pytest.importorskip("pydantic")
         tools = pytest.importorskip("langchain_core.tools")
-        numbers = itertools.count()
 
         class Order(pydantic.BaseModel):
             id: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()))
 
         class Schema(pydantic.BaseModel):
-            user_id: Annotated[str, pydantic.AfterValidator(lambda it: f"{it}{next(numbers)}")]
             order: Order
 
-        def delete(user_id: str, order: Any, force: bool = True) -> str:
-            got.append({"user_id": user_id, "order": order.model_dump(), "force": force})
-            return "deleted"
+        def delete(order: Any) -> str:
+            raise AssertionError("it ran")
 
         tool = tools.StructuredTool.from_function(
             delete, name="delete_user", description="Deletes.", args_schema=Schema
         )
-        mock, _ = self.run(tool, {"user_id": "1", "order": {}})
-        assert shown(mock) == got
-        assert got[0]["user_id"] == "10"
+        for is_async in (True, False):
+            mock, text = self.run(tool, {"order": {}}, is_async)
+            assert "makes other values" in text
+            assert mock.requests == []
+
+    def test_what_changes_while_people_decide_is_not_what_runs(self) -> None:
+        prebuilt = pytest.importorskip("langgraph.prebuilt")
+        from human_oversight.adapters.langgraph import wrap
+
+        requests: list[Any] = []
+
+        def note(request: Any, execute: Any) -> Any:
+            requests.append(request)
+            return wrap(oversight())(request, execute)
+
+        def decide(_: Any) -> Any:
+            requests[0].tool_call["args"]["user_id"] = "2"
+            return APPROVE
+
+        graph = self.graph(prebuilt.ToolNode([delete_user], wrap_tool_call=note), {"user_id": "1"})
+        mock = MockGate(decide)
+        with mock.gate.scope():
+            graph.invoke({"messages": []})
+        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+
+    def test_a_tool_keeps_its_state(self) -> None:
+        tools = pytest.importorskip("langchain_core.tools")
+
+        class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
+            name: str = "delete_user"
+            description: str = "Deletes a user."
+            times: int = 0
+
+            def _run(self, user_id: str) -> str:
+                self.times += 1
+                return "deleted"
+
+        tool = Delete()
+        for times in (1, 2):
+            self.run(tool, {"user_id": "1"})
+            assert tool.times == times
+
+    def test_no_wrapper_gets_a_call_before_its_approval(self) -> None:
+        prebuilt = pytest.importorskip("langgraph.prebuilt")
+        from human_oversight.adapters.langgraph import wrap
+
+        def between(request: Any, execute: Any) -> Any:
+            raise AssertionError("it ran")
+
+        def both(request: Any, execute: Any) -> Any:
+            return wrap(oversight())(request, lambda it: between(it, execute))
+
+        mock = MockGate()
+        graph = self.graph(prebuilt.ToolNode([delete_user], wrap_tool_call=both), {"user_id": "1"})
+        with mock.gate.scope(), pytest.raises(TypeError, match="must be the innermost"):
+            graph.invoke({"messages": []})
+        assert mock.requests == []
+
+    def test_what_is_injected_is_no_part_of_the_answer_to_an_invalid_call(self) -> None:
+        pytest.importorskip("langgraph")
+        tools = pytest.importorskip("langchain_core.tools")
+        from langgraph.prebuilt import InjectedState
+
+        class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
+            name: str = "delete_user"
+            description: str = "Deletes a user."
+
+            def _run(self, user_id: str, state: Annotated[Any, InjectedState]) -> str:
+                raise AssertionError("it ran")
+
+        mock, text = self.run(Delete(), {"user_id": "1", "dry_run": True})
+        assert "dry_run" in text
+        assert "AIMessage" not in text
+        assert mock.requests == []
 
     def test_a_tool_with_a_class_of_its_own_gets_what_is_shown(self) -> None:
         tools = pytest.importorskip("langchain_core.tools")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from human_oversight.arguments import contexts
+from human_oversight.parameters import Parameters, ParametersError
 
 _CONSTANT = (None, list, dict, set, tuple)
 
@@ -25,3 +26,22 @@ def made(model: Any, given: Mapping[str, Any]) -> set[str]:
     """
     fields = getattr(model, "model_fields", {}).items()
     return {name for name, it in fields if it.default_factory not in _CONSTANT and not given.keys() & {name, it.alias}}
+
+
+def read_twice(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The arguments, as a tool reads them for its function each time.
+
+    Raises:
+        ValueError: if it reads others the next time, which the function would get instead.
+    """
+    shown = read()
+    if _digest(shown) != _digest(read()):
+        raise ValueError("the tool makes other values of the same arguments each time, which people cannot approve")
+    return shown
+
+
+def _digest(arguments: dict[str, Any]) -> str | None:
+    try:
+        return Parameters(arguments).digest
+    except ParametersError:
+        return None  # no one is asked

@@ -1,20 +1,22 @@
-"""The arguments of a call of a `ToolNode`: read before anyone is asked, and the same when the tool runs."""
+"""The arguments of a call of a `ToolNode`, before anyone is asked."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
-from .langgraph_tools import parse, visible
+from .arguments import read_twice
+from .langgraph_tools import complete, invalid, parse, visible
 
 
 class Arguments:
-    """Reads what the node and the tool make of a call, which validate as ever, in the place of the tool's function."""
+    """Reads what the node and the tool make of a call, which validate as ever, in the place of the tool."""
 
     def __init__(self, request: Request) -> None:
-        self._request = request
-        self._got: tuple[tuple[Any, ...], dict[str, Any]] = (), {}
+        self.request = request.override(tool_call=copy.deepcopy(request.tool_call))
+        """The call, which no one else changes while people decide."""
         self.shown: dict[str, Any] | None = None
         """What people are shown; `None` if the call is invalid, or has not been read."""
 
@@ -23,29 +25,30 @@ class Arguments:
         """The request with which the node runs nothing. To an invalid call it gives the answer for the model."""
         return self._with(invoke=self._read, ainvoke=self._aread)
 
-    @property
-    def approved(self) -> Request:
-        """The request with which the function gets the very values that were read."""
-        return self._with(_to_args_and_kwargs=lambda *_: (self._got[0], self._got[1].copy()))
-
     async def _aread(self, call: dict[str, Any], config: Any = None) -> Any:
         return self._read(call, config)
 
     def _read(self, call: dict[str, Any], config: Any = None) -> Any:
-        tool = self._request.tool
+        """`call` has what the node injects, too."""
+        tool: Any = self.request.tool
+        given = self.request.tool_call["args"]
         try:
-            self._got = parse(tool, call["args"], call["id"])
+            completed = complete(tool, given)
+            given |= completed
+            arguments = completed | call["args"]
+            self.shown = read_twice(lambda: visible(tool, given, *parse(tool, arguments, call["id"])))
         except Exception as error:
-            return self._with(_to_args_and_kwargs=_raise(error)).tool.invoke(call, config)  # handles it as its own
-        self.shown = visible(tool, call["args"], *self._got)
+            # The tool may have an answer of its own.
+            return self._with(_to_args_and_kwargs=_raise(invalid(tool, given, error))).tool.invoke(call, config)
         return ToolMessage("", tool_call_id=call["id"])
 
     def _with(self, **methods: Callable[..., Any]) -> Any:
-        """A request for a copy of the tool with methods of its own."""
-        tool: Any = self._request.tool.model_copy()
+        """The request for a copy of the tool with methods of its own."""
+        tool: Any = self.request.tool
+        tool = tool.model_copy()
         for name, method in methods.items():
             object.__setattr__(tool, name, method)
-        return self._request.override(tool=tool)
+        return self.request.override(tool=tool)
 
 
 def _raise(error: Exception) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.errors import ParentCommand
+from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
 from .oversight import Failed, Oversight, named
@@ -30,8 +31,14 @@ def message(request: Request, result: Any) -> Any:
     return ToolMessage(result, name=name, tool_call_id=id_, status="error") if isinstance(result, str) else result
 
 
-def refuse(request: Request, oversight: Oversight, messages_key: str) -> Any:
-    """A refusal of a call that cannot be gated, if it is one."""
+def refuse(request: Request, execute: Any, oversight: Oversight, messages_key: str) -> Any:
+    """A refusal of a call that cannot be gated, if it is one.
+
+    Raises:
+        TypeError: if another wrapper gets the call before the node.
+    """
+    if getattr(execute, "__module__", None) != ToolNode.__module__:
+        raise TypeError("another wrapper stands between the gate and the ToolNode: the gate must be the innermost")
     if request.tool is None:
         return message(request, "Not run: there is no such tool. No one was asked.")
     if oversight.may_end_undecided and not _is_alone(request, messages_key):

@@ -10,25 +10,23 @@ from .arguments import defaults, made
 from .json_schema import by_schema
 
 
-def parse(tool: Any, given: dict[str, Any], id_: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def complete(tool: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of a JSON schema, by which a tool does not validate.
+
+    Raises:
+        ValueError: if the arguments are not those of the schema.
+    """
+    schema = tool.args_schema
+    return by_schema(schema, tool._filter_injected_args(given)) if isinstance(schema, dict) else {}
+
+
+def parse(tool: Any, arguments: dict[str, Any], id_: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What the tool's function is called with.
 
     Raises:
-        ValidationError, ToolInvocationError: if it cannot be, as the node says it of a call that it makes itself.
+        ValueError, TypeError: if it cannot be.
     """
-    try:
-        return _parse(tool, given, id_)
-    except ValidationError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise ToolInvocationError(tool.name, error, given) from None
-
-
-def _parse(tool: Any, given: dict[str, Any], id_: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    arguments = given.copy()  # to which the tool adds the call's id
-    if isinstance(tool.args_schema, dict):
-        arguments |= by_schema(tool.args_schema, tool._filter_injected_args(given))
-    args, kwargs = tool._to_args_and_kwargs(arguments, id_)
+    args, kwargs = tool._to_args_and_kwargs(arguments.copy(), id_)  # which adds the call's id
     if tool.args_schema is None and not args:  # the tool does not look at them
         tool.get_input_schema().model_validate(kwargs)
     inspect.signature(_function(tool)).bind_partial(*args, **kwargs)
@@ -41,6 +39,12 @@ def visible(tool: Any, given: dict[str, Any], args: tuple[Any, ...], kwargs: dic
     arguments = defaults(_function(tool)) | placed | kwargs
     left_out = made(tool.args_schema, given)
     return {name: it for name, it in tool._filter_injected_args(arguments).items() if name not in left_out}
+
+
+def invalid(tool: Any, given: dict[str, Any], error: Exception) -> Exception:
+    """The error, as the node says it of an invalid call that it makes itself."""
+    is_known = isinstance(error, ValidationError) or not isinstance(error, TypeError | ValueError)
+    return error if is_known else ToolInvocationError(tool.name, error, given)
 
 
 def _function(tool: Any) -> Any:

@@ -13,19 +13,20 @@ from .oversight import Oversight
 
 
 def wrap(oversight: Oversight, messages_key: str = "messages") -> Callable[[Request, Callable[[Request], Any]], Any]:
-    """For a `ToolNode` made otherwise, which must get `awrap` too: past one alone, LangGraph may run a call."""
+    """For a `ToolNode` made otherwise, which must get `awrap` too: past one alone, LangGraph may run a call. No other
+    wrapper may stand between this one and the node, or a call ends the run: it could run before the approval."""
 
     def call(request: Request, execute: Callable[[Request], Any]) -> Any:
         if request.tool_call["name"] not in oversight:
             return execute(request)
-        if refusal := refuse(request, oversight, messages_key):
+        if refusal := refuse(request, execute, oversight, messages_key):
             return refusal
         arguments = Arguments(request)
         answer = execute(arguments.reading)
         while arguments.shown is not None:
             with interrupting(request):
                 described = describe(request, arguments.shown)
-                result = oversight.run(*described, lambda: run(arguments.approved, execute, oversight))
+                result = oversight.run(*described, lambda: run(arguments.request, execute, oversight))
                 return message(request, result)
         return answer
 
@@ -38,14 +39,14 @@ def awrap(oversight: Oversight, messages_key: str = "messages") -> Callable[[Req
     async def call(request: Request, execute: Callable[[Request], Awaitable[Any]]) -> Any:
         if request.tool_call["name"] not in oversight:
             return await execute(request)
-        if refusal := refuse(request, oversight, messages_key):
+        if refusal := refuse(request, execute, oversight, messages_key):
             return refusal
         arguments = Arguments(request)
         answer = await execute(arguments.reading)
         while arguments.shown is not None:
             with interrupting(request):
                 described = describe(request, arguments.shown)
-                result = await oversight.run_async(*described, lambda: arun(arguments.approved, execute, oversight))
+                result = await oversight.run_async(*described, lambda: arun(arguments.request, execute, oversight))
                 return message(request, result)
         return answer
 

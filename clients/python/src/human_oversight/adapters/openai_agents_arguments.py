@@ -10,7 +10,7 @@ from agents.function_schema import function_schema
 
 from human_oversight.strict_json import StrictJsonError, loads
 
-from .arguments import made
+from .arguments import made, read_twice
 from .json_schema import by_schema, refuse_unknown
 
 
@@ -31,10 +31,7 @@ def reader(tool: FunctionTool) -> Callable[[str], tuple[str, dict[str, Any]]]:
                 arguments = by_schema(tool.params_json_schema, given)
                 return json.dumps(arguments), arguments
             refuse_unknown(tool.params_json_schema, given)
-            shown, again = (_validated(model, given) for _ in range(2))
-            if shown != again:
-                raise ValueError("the tool makes other values of the same arguments each time")
-            return text, shown
+            return text, read_twice(lambda: _validated(model, given))
         except (TypeError, ValueError, StrictJsonError) as error:
             raise ModelBehaviorError(f"Invalid JSON input for tool {tool.name}: {error}") from None
 
