@@ -121,22 +121,19 @@ class TestLangGraph:
 
     def test_no_one_is_asked_where_the_function_would_get_other_values_than_are_shown(self) -> None:
         pydantic = pytest.importorskip("pydantic")
-        tools = pytest.importorskip("langchain_core.tools")
+        pytest.importorskip("langgraph")
+        from langgraph.prebuilt import InjectedState
 
         class Order(pydantic.BaseModel):
             id: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()))
 
-        class Schema(pydantic.BaseModel):
-            order: Order
-
-        def delete(order: Any) -> str:
+        def delete_user(order: Any, state: Annotated[Any, InjectedState]) -> str:
+            """Deletes a user."""
             raise AssertionError("it ran")
 
-        tool = tools.StructuredTool.from_function(
-            delete, name="delete_user", description="Deletes.", args_schema=Schema
-        )
+        delete_user.__annotations__["order"] = Order
         for is_async in (True, False):
-            mock, text = self.run(tool, {"order": {}}, is_async)
+            mock, text = self.run(delete_user, {"order": {}}, is_async)
             assert "makes other values" in text
             assert mock.requests == []
 
@@ -239,7 +236,8 @@ class TestLangGraph:
     def test_a_tool_with_a_json_schema_gets_what_is_shown(self) -> None:
         tools = pytest.importorskip("langchain_core.tools")
 
-        def delete(**arguments: Any) -> str:
+        def delete(runtime: Any = None, **arguments: Any) -> str:
+            assert runtime.tool_call_id == "call_1"
             got.append(arguments)
             return "deleted"
 

@@ -29,14 +29,14 @@ class Arguments:
         return self._read(call, config)
 
     def _read(self, call: dict[str, Any], config: Any = None) -> Any:
-        """`call` has what the node injects, too."""
         tool: Any = self.request.tool
         given = self.request.tool_call["args"]
+        injected = {name for name, it in call["args"].items() if name not in given or it is not given[name]}
         try:
             completed = complete(tool, given)
             given |= completed
             arguments = completed | call["args"]
-            self.shown = read_twice(lambda: visible(tool, given, *parse(tool, arguments, call["id"])))
+            self.shown = read_twice(lambda: visible(tool, given, injected, *parse(tool, arguments, call["id"])))
         except Exception as error:
             # The tool may have an answer of its own.
             return self._with(_to_args_and_kwargs=_raise(invalid(tool, given, error))).tool.invoke(call, config)

@@ -33,12 +33,14 @@ def parse(tool: Any, arguments: dict[str, Any], id_: str) -> tuple[tuple[Any, ..
     return args, kwargs
 
 
-def visible(tool: Any, given: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What people are shown of it: all but what the framework injects, and what a factory makes."""
+def visible(
+    tool: Any, given: dict[str, Any], injected: set[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """What people are shown of it: all but what is injected, by the node or the tool, and what a factory makes."""
     placed = dict(zip(tool.args, args, strict=False)) if args else {}
-    arguments = defaults(_function(tool)) | placed | kwargs
-    left_out = made(tool.args_schema, given)
-    return {name: it for name, it in tool._filter_injected_args(arguments).items() if name not in left_out}
+    arguments = tool._filter_injected_args(defaults(_function(tool)) | placed | kwargs)
+    left_out = injected | made(tool.args_schema, given)
+    return {name: it for name, it in arguments.items() if name not in left_out}
 
 
 def invalid(tool: Any, given: dict[str, Any], error: Exception) -> Exception:
