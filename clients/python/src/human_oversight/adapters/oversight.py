@@ -17,11 +17,11 @@ from human_oversight.refusal import Reason, Refused, from_error
 T = TypeVar("T")
 
 
-def named(conversation: Any, call: str | None) -> tuple[str, ...]:
+def named(conversation: Any, call: Any) -> tuple[str, ...]:
     """A framework's names of a call: none if it has no id, since the conversation alone names each of its calls."""
-    if not call:
+    if call in (None, ""):
         return ()
-    return (call,) if conversation in (None, "") else (str(conversation), call)
+    return tuple(str(it) for it in (conversation, call) if it not in (None, ""))
 
 
 class Failed(Exception):  # noqa: N818 (what the model reads is in `result`)
