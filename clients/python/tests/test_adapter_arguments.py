@@ -227,6 +227,46 @@ class TestLangGraph:
                 assert "Please fix the error" in text
                 assert mock.requests == []
 
+    def test_an_argument_of_which_a_factory_makes_the_default_is_shown_where_the_model_names_it(self) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        tools = pytest.importorskip("langchain_core.tools")
+
+        class Schema(pydantic.BaseModel):
+            one: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()))
+            two: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()), alias="Two")
+            three: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()), validation_alias="Three")
+            four: str = pydantic.Field(
+                default_factory=lambda: str(uuid.uuid4()), validation_alias=pydantic.AliasChoices("Four", "IV")
+            )
+
+        def delete(**arguments: str) -> str:
+            got.append(arguments)
+            return "deleted"
+
+        tool = tools.StructuredTool.from_function(
+            delete, name="delete_user", description="Deletes.", args_schema=Schema
+        )
+        mock, _ = self.run(tool, {"one": "1", "Two": "2", "Three": "3", "IV": "4"})
+        assert shown(mock) == got == [{"one": "1", "two": "2", "three": "3", "four": "4"}]
+
+    def test_a_tool_whose_class_runs_it_in_its_own_way_does_not_run_for_an_invalid_call(self) -> None:
+        tools = pytest.importorskip("langchain_core.tools")
+
+        class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
+            name: str = "delete_user"
+            description: str = "Deletes a user."
+
+            def run(self, *_: Any, **__: Any) -> Any:
+                raise AssertionError("it ran")
+
+            def _run(self, user_id: str) -> str:
+                raise AssertionError("it ran")
+
+        for is_async in (True, False):
+            mock, text = self.run(Delete(), {"dry_run": True}, is_async)
+            assert "Please fix the error" in text
+            assert mock.requests == []
+
     def test_a_tool_with_one_argument_without_a_name_gets_what_is_shown(self) -> None:
         tools = pytest.importorskip("langchain_core.tools")
         mock, _ = self.run(tools.Tool("delete_user", delete_user, "Deletes."), {"__arg1": "1"})

@@ -25,7 +25,13 @@ def made(model: Any, given: Mapping[str, Any]) -> set[str]:
     would be another request.
     """
     fields = getattr(model, "model_fields", {}).items()
-    return {name for name, it in fields if it.default_factory not in _CONSTANT and not given.keys() & {name, it.alias}}
+    names = {name: (name, it.alias, it.validation_alias) for name, it in fields if it.default_factory not in _CONSTANT}
+    # An alias that is no text may be any name.
+    return {name for name, those in names.items() if all(_is_other(it, given) for it in those)}
+
+
+def _is_other(name: Any, given: Mapping[str, Any]) -> bool:
+    return isinstance(name, str | None) and name not in given
 
 
 def read_twice(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:

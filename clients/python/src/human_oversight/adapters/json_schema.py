@@ -13,6 +13,9 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "null": lambda it: it is None,
 }
 
+_ELSEWHERE = frozenset({"$ref", "allOf", "anyOf", "oneOf", "patternProperties"})
+"""Members of a schema that may name more arguments."""
+
 
 def by_schema(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with the defaults of a JSON schema of an object, of which the outermost level counts.
@@ -36,8 +39,8 @@ def refuse_unknown(schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     ValueError: if a schema neither names an argument nor says that it takes others (as a schema without the member
         `additionalProperties` does not). Who approves would take it for one that has an effect.
     """
-    takes_others = schema.get("additionalProperties", False) is not False
-    unknown = [] if takes_others else [name for name in given if name not in (schema.get("properties") or {})]
+    may_have = schema.get("additionalProperties", False) is not False or not _ELSEWHERE.isdisjoint(schema)
+    unknown = [] if may_have else [name for name in given if name not in (schema.get("properties") or {})]
     if unknown:
         raise ValueError(f"there is no argument {', '.join(unknown)}")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
 from .arguments import read_twice
@@ -38,21 +39,21 @@ class Arguments:
             arguments = completed | call["args"]
             self.shown = read_twice(lambda: visible(tool, given, injected, *parse(tool, arguments, call["id"])))
         except Exception as error:
-            # The tool may have an answer of its own.
-            return self._with(_to_args_and_kwargs=_raise(invalid(tool, given, error))).tool.invoke(call, config)
+            return self._answer(call, config or {}, invalid(tool, given, error))
         return ToolMessage("", tool_call_id=call["id"])
+
+    def _answer(self, call: dict[str, Any], config: Any, error: Exception) -> Any:
+        """The tool's own answer to an invalid call, if it has one. Runs nothing, whatever class the tool has."""
+
+        def refuse(*_: Any) -> Any:
+            raise error
+
+        settings = {"callbacks": config.get("callbacks"), "config": config, "tool_call_id": call["id"]}
+        return BaseTool.run(self._with(_to_args_and_kwargs=refuse).tool, call["args"], **settings)
 
     def _with(self, **methods: Callable[..., Any]) -> Any:
         """The request for a copy of the tool with methods of its own."""
-        tool: Any = self.request.tool
-        tool = tool.model_copy()
+        tool: Any = self.request.tool.model_copy()
         for name, method in methods.items():
             object.__setattr__(tool, name, method)
         return self.request.override(tool=tool)
-
-
-def _raise(error: Exception) -> Callable[..., Any]:
-    def call(*_: Any) -> Any:
-        raise error
-
-    return call
