@@ -469,10 +469,12 @@ class TestOpenAIAgents:
         assert shown(mock) == got[1:]
         mock, _ = self.run(tool(additionalProperties=True), '{"user_id": "1", "dry_run": true}')
         assert shown(mock) == got[2:] == [{"user_id": "1", "force": True, "dry_run": True}]
+        mock, _ = self.run(tool(allOf=[{"properties": {"dry_run": {}}}]), '{"user_id": "1", "dry_run": true}')
+        assert shown(mock) == got[3:] == got[2:3]
         for invalid in ("{}", '{"user_id": 1}', '{"user_id": "1", "dry_run": true}'):
             mock, text = self.run(tool(), invalid)
             assert text.startswith("Not run: the arguments are invalid.")
-            assert (mock.requests, len(got)) == ([], 3)
+            assert (mock.requests, len(got)) == ([], 4)
 
     def test_a_context_and_what_a_factory_makes_are_not_shown(self) -> None:
         agents = pytest.importorskip("agents")
