@@ -477,7 +477,7 @@ def test_a_call_that_another_process_can_go_on_with_stays_open_when_it_is_cancel
     assert ("withdraw" in calls) is not is_named
 
 
-def test_a_call_without_a_name_is_told_that_it_would_ask_again(mock: MockGate) -> None:
+def test_without_a_name_undecided_says_that_the_call_would_ask_again(mock: MockGate) -> None:
     gate = answering(mock, lambda _, it: it | {"status": "Pending"} if "receipt" in it else it, [])
 
     def words(**settings: Any) -> str:
