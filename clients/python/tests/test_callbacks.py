@@ -169,7 +169,7 @@ def test_the_example_of_the_readme_keeps_what_is_not_settled(monkeypatch: pytest
         exec(python_of("clients/python/README.md", "## Callbacks"), example)
     example["ask"]("1")
     [(headers, body)] = mock.callbacks()
-    pending = example["action"].resume(Handle("other", "secret"), {})
+    pending = example["action"].resume(example["action"].prepare(), {})
     for why in (Undecided(pending), Refused(Reason.PAUSED), Refused(Reason.UNAVAILABLE)):
         with monkeypatch.context() as patch:
             patch.setattr("human_oversight.pending.Pending.claim", raising(why))

@@ -108,7 +108,12 @@ def test_one_text_is_no_list_of_settings() -> None:
 
 def test_an_address_differs_in_case_and_in_the_form_of_its_domain() -> None:
     assert is_same_person(" Alice@Bücher.example ", "alice@xn--bcher-kva.example")
+    for other in ("ex\u00adample.com", "example.com\u200b", "exa\u2060mple.com\ufeff", "\uff45xample\u3002com"):
+        assert is_same_person(f"alice@{other}", "alice@example.com"), ascii(other)
+    assert is_same_person("alice@faß.example", "alice@xn--fa-hia.example")
+    assert is_same_person("alice@☃.example", "alice@xn--n3h.example")
     assert not is_same_person("alice@example.com", "alice@example.org")
+    assert not is_same_person("al\u200bice@example.com", "alice@example.com")
     assert not is_same_person("alice", "alice")
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from human_oversight import Gate, Reason, Refused, approval_gate, flush, tool_call
+from human_oversight import Gate, Handle, Reason, Refused, Undecided, approval_gate, flush, tool_call
 from human_oversight.mock import PAUSE, MockGate
 
 gated = approval_gate("UserManagerAgent", "Delete User Account")
@@ -475,6 +475,36 @@ def test_a_call_that_another_process_can_go_on_with_stays_open_when_it_is_cancel
     asyncio.run(cancel())
     assert flush(10)
     assert ("withdraw" in calls) is not is_named
+
+
+def test_without_a_name_undecided_says_that_the_call_would_ask_again(mock: MockGate) -> None:
+    gate = answering(mock, lambda _, it: it | {"status": "Pending"} if "receipt" in it else it, [])
+
+    def words(**settings: Any) -> str:
+        with pytest.raises(Undecided) as undecided:
+            approval_gate("A", "B", wait=False, gate=gate, **settings)(lambda: "ran")()
+        assert len({it["correlationId"] for it in mock.requests}) == len(mock.requests)
+        return str(undecided.value)
+
+    assert "Do not call again" in words()
+    assert "Do not call again" in words()
+    assert len(mock.requests) == 2
+    assert "Call again later" in words(correlation_id="1")
+    assert "Call again later" in words(correlation_id="1")
+    with tool_call("2"):
+        assert "Call again later" in words()
+    assert len(mock.requests) == 4
+
+
+def test_a_handle_of_another_agent_is_refused_before_anything_is_sent(mock: MockGate) -> None:
+    stored = mock.gate.action("Former", "B").prepare().to_json()
+    action = mock.gate.action("Renamed", "B")
+    for use in (action.submit, action.claim, lambda it, handle: action.resume(handle, it)):
+        with pytest.raises(Refused) as refused:
+            use({}, Handle.from_json(stored))
+        assert refused.value.reason is Reason.INVALID
+        assert "the handle is that of another agent" in str(refused.value)
+    assert mock.requests == []
 
 
 def test_what_can_never_run_under_a_handle_is_refused_before_people_decide(mock: MockGate) -> None:

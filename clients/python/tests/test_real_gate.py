@@ -123,6 +123,14 @@ def test_a_repeated_tool_call_is_the_same_request_within_a_process(real: RealGat
     assert (len(real.questions()), ran) == (1, ["1"])
 
 
+def test_the_gate_and_the_client_agree_on_the_form_of_an_address(real: RealGate) -> None:
+    for domain in ("ex\u00adample.com", "example.com\u200b", "\uff45xample\u3002com", "☃.example", "faß.example"):
+        action = Gate.from_env().action("A", ascii(domain), [f"alice@{domain}"])
+        pending = action.submit({})
+        real.decide(pending.handle.id, "approve", "")
+        assert pending.run(lambda: "ran") == "ran", ascii(domain)
+
+
 def test_a_stored_handle_outlives_its_process(real: RealGate) -> None:
     action = Gate.from_env().action("A", "Delete", timeout=600)
     handle = action.prepare()

@@ -10,7 +10,7 @@ from . import loop
 from .approval import Approval
 from .connection import Connection, OnPending
 from .errors import GateError
-from .handle import CORRELATION_ID, Handle
+from .handle import CORRELATION_ID, Handle, approval_id
 from .options import check_seconds
 from .parameters import Parameters, ParametersError
 from .pending import Pending, execute, execute_async, notify, spawn_withdrawal
@@ -73,7 +73,7 @@ class Action:
         run again.
 
         Raises:
-            Refused: if the parameters cannot be those of a request.
+            Refused: if the parameters cannot be those of a request, or the handle is that of another agent.
         """
         return Pending(self.connection, self._run(handle, parameters), on_pending=self.on_pending)
 
@@ -114,6 +114,8 @@ class Action:
         return await pending.claim_on_loop(wait)
 
     def _run(self, handle: Handle, parameters: Any) -> Run:
+        if handle.id != approval_id(self.agent, handle.correlation_id):  # the gate would make another request of it
+            raise Refused(Reason.INVALID, "the handle is that of another agent: use it with an action of that agent")
         try:
             exact = parameters if isinstance(parameters, Parameters) else Parameters(parameters)
         except ParametersError as error:
@@ -131,7 +133,15 @@ class Action:
             if not is_shared and not _is_no(error):
                 spawn_withdrawal(self.connection, run)
             raise
-        return Pending(self.connection, run, approval=approval, on_pending=self.on_pending, detached=is_shared)
+        is_named = stored is not None or self.correlation_id is not None
+        return Pending(
+            self.connection,
+            run,
+            approval=approval,
+            on_pending=self.on_pending,
+            detached=is_shared,
+            is_named=is_named,
+        )
 
     async def _submit_run(self, run: Run) -> Approval:
         try:

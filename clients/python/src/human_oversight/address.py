@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 
 import httpx
+import idna
 
 from .errors import SettingsError
 
@@ -42,8 +43,8 @@ def is_loopback(url: httpx.URL) -> bool:
 
 
 def is_same_person(requested: str, signed: str) -> bool:
-    """Compares addresses without regard to case, and domains in ASCII: the gate signs a domain as A-labels
-    (RFC 5890), an agent may name it in Unicode."""
+    """Compares addresses without regard to case, and domains as the gate signs them (UTS 46): an agent may name one in
+    Unicode, or with characters that no one sees."""
     ascii_form = _to_ascii(requested)
     return ascii_form is not None and ascii_form == _to_ascii(signed)
 
@@ -51,7 +52,8 @@ def is_same_person(requested: str, signed: str) -> bool:
 def _to_ascii(address: str) -> str | None:
     local, at, domain = address.strip().rpartition("@")
     try:
-        host = httpx.URL(f"http://{domain}/").raw_host.decode()
-    except (httpx.InvalidURL, UnicodeError):
+        labels = idna.uts46_remap(domain, std3_rules=False, transitional=False).split(".")
+        host = ".".join(it if it.isascii() else f"xn--{it.encode('punycode').decode()}" for it in labels)
+    except UnicodeError:  # with a character that no domain has
         return None
-    return f"{local}@{host}".lower() if at and host else None
+    return f"{local.lower()}@{host}" if at and host else None

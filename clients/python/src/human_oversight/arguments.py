@@ -56,8 +56,7 @@ class Signature:
         if unknown := sorted(set(skip) - set(names)):
             name = getattr(function, "__qualname__", repr(function))
             raise TypeError(f"skip names {', '.join(unknown)}, which is no argument of {name}")
-        hints = _hints(runs.function) if runs.is_annotated else {}
-        self._left_out = {*skip, *(name for name, hint in hints.items() if _is_context(hint))}
+        self._left_out = {*skip, *(contexts(runs.function) if runs.is_annotated else ())}
         self._object = next((name for name in names[:1] if name in ("self", "cls")), None)
         self._class = getattr(runs.function, "__qualname__", "").rpartition(".")[0]
 
@@ -82,6 +81,11 @@ class Signature:
         """Whether an argument is the object, or the class, whose method is called."""
         kinds = type(value).__mro__ + (value.__mro__ if isinstance(value, type) else ())
         return name == self._object and any(kind.__qualname__ == self._class for kind in kinds)
+
+
+def contexts(function: Callable[..., Any]) -> set[str]:
+    """The arguments that a framework gives to the function, by their annotations."""
+    return {name for name, hint in _hints(function).items() if _is_context(hint)}
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -110,4 +114,4 @@ def _is_of_framework(kind: type) -> bool:
     return f"{kind.__module__}.".startswith(tuple(f"{name}." for name in _FRAMEWORKS))
 
 
-__all__ = ["ParametersError", "Signature"]
+__all__ = ["ParametersError", "Signature", "contexts"]

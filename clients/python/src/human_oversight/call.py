@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .action import Action
-from .parameters import Parameters, ParametersError
+from .parameters import Parameters
 from .permit import Permit
 from .refusal import unverified
 
@@ -38,5 +38,5 @@ class Call:
         """Compares the values that are about to be used."""
         try:
             return self.read_again().digest != self.parameters.digest
-        except ParametersError:
+        except Exception:  # they are arguments no more
             return True

@@ -61,7 +61,8 @@ def approval_gate(
         on_refusal: `raise` raises the `Refused` instead. Most frameworks hide an exception's text from the model, and
             ask it to try again.
         wait: `False`, or seconds: without a decision by then, the call raises `Undecided`. The same call again, under
-            the same `correlation_id` or `tool_call`, goes on waiting.
+            the same `correlation_id` or `tool_call`, goes on waiting. Without either it asks people again, and only
+            `Undecided.pending` goes on.
         correlation_id: a name of your own for each call; the default is that of `tool_call`, or a fresh one.
         on_behalf_of: the address of the person the agent acts for, who cannot be an approver.
         on_pending: called when the request was submitted, and while it is pending. It must not block.

@@ -32,15 +32,21 @@ _MIN_PAUSE = 1.0
 """The pause between calls that wait. Where the host bills waiting calls, the gate sends a longer `Retry-After`,
 and the calls do not wait; the first call finds that out."""
 
+_AGAIN = "Call again later with exactly the same arguments."
+_NOT_AGAIN = (
+    "Do not call again: a call without a name asks people again. The program must go on with the pending request."
+)
+
 _log = logging.getLogger("human_oversight")
 
 
 class Undecided(Exception):  # noqa: N818 (it is no error: people take their time)
-    """There is no decision yet. `pending` waits again; its handle can be stored."""
+    """There is no decision yet. `pending` waits again; its handle can be stored. The same call again does so only under
+    a name: a `correlation_id`, a `tool_call` or a stored handle."""
 
     def __init__(self, pending: "Pending") -> None:
         self.pending = pending
-        super().__init__("PENDING: a person must approve first. Call again later with exactly the same arguments.")
+        super().__init__(f"PENDING: a person must approve first. {_AGAIN if pending.is_named else _NOT_AGAIN}")
 
 
 class Pending:
@@ -58,6 +64,7 @@ class Pending:
         approval: Approval | None = None,
         on_pending: OnPending | None = None,
         detached: bool = True,
+        is_named: bool = True,
     ) -> None:
         self._connection = connection
         self._run = run
@@ -68,6 +75,8 @@ class Pending:
         """The request in the gate's last response."""
         self.detached = detached
         """Whether the request stays open when its caller stops waiting."""
+        self.is_named = is_named
+        """Whether the same call again finds it."""
 
     def claim(self, wait: float | None = None) -> Permit:
         """Waits for the decision, at most `wait` seconds, verifies it, claims the approval, and verifies the permit.

@@ -18,7 +18,8 @@ from typing import Any
 from agent_framework import FunctionInvocationContext, FunctionMiddleware, FunctionTool, MiddlewareFailure
 
 from . import agent_framework_calls as calls
-from .oversight import Oversight
+from .agent_framework_arguments import prepare, visible
+from .oversight import Oversight, named
 
 
 class HumanOversight(FunctionMiddleware):
@@ -33,11 +34,14 @@ class HumanOversight(FunctionMiddleware):
         if tool not in self._oversight:
             await call_next()
             return
-        call = context.metadata.get("call_id")
-        session = context.session.session_id if context.session else None
-        names = (session, call) if call else ()
+        try:
+            prepare(context)
+        except ValueError as error:
+            context.result = f"Error: Argument parsing failed. {error}"
+            return
+        names = named(context.session and context.session.session_id, context.metadata.get("call_id"))
         execute = functools.partial(calls.run, context, call_next)
-        refusal = await self._oversight.run_async(tool, context.arguments, names, execute)
+        refusal = await self._oversight.run_async(tool, functools.partial(visible, context), names, execute)
         if refusal is not None:
             context.result = refusal
 

@@ -10,17 +10,6 @@ from langgraph.types import interrupt
 
 from human_oversight.pending import Undecided
 
-from .langgraph_calls import message
-
-
-def refuse_among_others(request: Request) -> Any:
-    """A refusal, if the task may have other calls, whose results an interrupt would throw away."""
-    is_sent, state = request.runtime.config["metadata"]["langgraph_path"][0] == "__pregel_push", request.state
-    members = state if isinstance(state, dict) else {"messages": state} if isinstance(state, list) else vars(state)
-    messages = members.get("messages")
-    is_alone = is_sent or (messages and len(messages[-1].tool_calls) == 1)
-    return None if is_alone else message(request, "Not run: call this tool alone. No one was asked.")
-
 
 @contextmanager
 def interrupting(request: Request) -> Iterator[None]:

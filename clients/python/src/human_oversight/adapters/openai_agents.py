@@ -16,12 +16,12 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from agents import FunctionTool, Tool
+from agents import FunctionTool, ModelBehaviorError, Tool
 from agents.tool_context import ToolContext
 
-from human_oversight.strict_json import StrictJsonError, loads
-
-from .openai_agents_calls import names, run
+from .openai_agents_arguments import reader
+from .openai_agents_calls import invalid, names
+from .openai_agents_runs import run
 from .oversight import Oversight
 
 __all__ = ["Oversight", "gate_tools"]
@@ -40,13 +40,15 @@ def gate_tools(tools: Iterable[Tool], oversight: Oversight) -> list[Tool]:
 
 
 def _gate(tool: FunctionTool, oversight: Oversight) -> FunctionTool:
+    read = reader(tool)
+
     async def invoke(context: ToolContext[Any], arguments: str) -> Any:
         try:
-            parameters = loads(arguments or "{}")
-        except StrictJsonError as error:
-            return f"Not run: the arguments are invalid. Correct them before you try again. {error}"
+            text, shown = read(arguments)
+        except ModelBehaviorError as error:
+            return await invalid(tool, context, error)
+        execute = functools.partial(run, tool, context, text)
+        return await oversight.run_async(tool.name, shown, names(context), execute)
 
-        execute = functools.partial(run, tool, context, arguments)
-        return await oversight.run_async(tool.name, parameters, names(context), execute)
-
-    return dataclasses.replace(tool, on_invoke_tool=invoke)
+    # The time of a tool is that of its function, without that of the person.
+    return dataclasses.replace(tool, on_invoke_tool=invoke, timeout_seconds=None)

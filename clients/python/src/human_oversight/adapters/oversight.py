@@ -1,6 +1,6 @@
 """Which tools of an agent need approval, and how a call of one gets it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from human_oversight.call import Call
@@ -15,6 +15,13 @@ from human_oversight.pending import execute_async as execute_under_async
 from human_oversight.refusal import Reason, Refused, from_error
 
 T = TypeVar("T")
+
+
+def named(conversation: Any, call: Any) -> tuple[str, ...]:
+    """A framework's names of a call: none if it has no id, since the conversation alone names each of its calls."""
+    if call in (None, ""):
+        return ()
+    return tuple(str(it) for it in (conversation, call) if it not in (None, ""))
 
 
 class Failed(Exception):  # noqa: N818 (what the model reads is in `result`)
@@ -68,10 +75,12 @@ class Oversight:
         if missing:
             raise TypeError(f"there is no tool {', '.join(sorted(missing))} with a function to gate")
 
-    def run(self, tool: str, arguments: Any, names: Iterable[str | None], execute: Callable[[], T]) -> T | str:
+    def run(self, tool: str, arguments: Any, names: Sequence[str], execute: Callable[[], T]) -> T | str:
         """The result of `execute`, or the refusal in words. `execute` may raise `Failed`.
 
-        `names` are the framework's names of this call: if there are any, the same call again is the same request.
+        `arguments` may be a function, which reads them again when the approval is there.
+        `names` are the framework's names of this call (`named`): if there are any, the same call again is the same
+        request.
         """
         try:
             permit = self._call(tool, arguments, names).claim()
@@ -84,7 +93,7 @@ class Oversight:
                 return cast(T, failed.result)
 
     async def run_async(
-        self, tool: str, arguments: Any, names: Iterable[str | None], execute: Callable[[], Awaitable[T]]
+        self, tool: str, arguments: Any, names: Sequence[str], execute: Callable[[], Awaitable[T]]
     ) -> T | str:
         """Like `run`."""
         try:
@@ -97,17 +106,21 @@ class Oversight:
             except Failed as failed:
                 return cast(T, failed.result)
 
-    def _call(self, tool: str, arguments: Any, names: Iterable[str | None]) -> Call:
-        known = [name for name in names if name]
+    def _call(self, tool: str, arguments: Any, names: Sequence[str]) -> Call:
+        def read() -> Parameters:
+            return Parameters(arguments() if callable(arguments) else arguments)
+
         try:
+            if self.may_end_undecided and not names:
+                raise ParametersError("the call has no id, by which it could go on waiting")
             action = (self._gate or Gate.current()).action(
                 self._agent_name,
                 self._actions[tool],
                 self._approvers,
                 timeout=self._timeout,
-                correlation_id=to_correlation_id(*known) if known else None,
+                correlation_id=to_correlation_id(*names) if names else None,
             )
-            return Call(action, Parameters(arguments), lambda: Parameters(arguments), self._wait)
+            return Call(action, read(), read, self._wait)
         except ParametersError as error:
             raise Refused(Reason.INVALID, str(error)) from None
         except SettingsError as error:

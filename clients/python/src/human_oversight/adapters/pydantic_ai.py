@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_ai import ApprovalRequired, CallDeferred, RunContext
 from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
 
-from .oversight import Oversight
+from .oversight import Oversight, named
 
 __all__ = ["HumanOversight", "Oversight"]
 
@@ -48,7 +48,7 @@ class HumanOversight(WrapperToolset[Any]):
 
         if name not in self.oversight:
             return await self.wrapped.call_tool(name, tool_args, ctx, tool)
-        names = (ctx.conversation_id or ctx.run_id, ctx.tool_call_id) if ctx.tool_call_id else ()
+        names = named(ctx.conversation_id or ctx.run_id, ctx.tool_call_id)
         result = await self.oversight.run_async(name, tool_args, names, execute)
         if isinstance(result, CallDeferred):
             raise result
