@@ -1,6 +1,7 @@
 //! The client's `Gate`: which actions run, and which do not.
 
 mod callbacks;
+mod handles;
 mod network;
 pub(crate) mod permits;
 mod refusals;

@@ -10,6 +10,7 @@ import pytest
 import rfc8785
 from vectors import FILES, read
 
+from human_oversight.handle import Handle
 from human_oversight.jws import NotSignedError, read_keys
 from human_oversight.parameters import Parameters, ParametersError
 from human_oversight.receipts import NotPermittedError, verify_permit, verify_receipt
@@ -25,6 +26,12 @@ def cases(file: str, *path: str) -> list[Any]:
 
 def text(case: dict[str, Any]) -> bytes:
     return bytes.fromhex(case["hex"]) if "hex" in case else case["json"].encode()
+
+
+@pytest.mark.parametrize("case", cases("handles", "cases"))
+def test_a_claim_key_gives_the_handles_of_the_vectors(case: dict[str, Any]) -> None:
+    handle = Handle.create(case["agent"], case["correlationId"], case["key"])
+    assert (handle.id, handle.secret) == (case["id"], case["secret"])
 
 
 @pytest.mark.parametrize("case", cases("canonical", "numbers"))

@@ -7,9 +7,9 @@ import type { Connection } from "./connection.js";
 import { GateError } from "./errors.js";
 import { CORRELATION_ID, Handle } from "./handle.js";
 import { checkSeconds } from "./options.js";
-import { ExactParameters, ParametersError } from "./parameters.js";
+import { ExactParameters, ParametersError, toCanonical } from "./parameters.js";
 import { executeUnder, notify, Pending, withdraw, type OnPending, type WaitOptions } from "./pending.js";
-import type { Permit } from "./permit.js";
+import { toText, type Permit } from "./permit.js";
 import { Run } from "./proof.js";
 import { afterSubmit, beforeSubmit, invalid, Refused, unverified } from "./refusal.js";
 import { retryFirstContact } from "./retry.js";
@@ -144,6 +144,8 @@ export class Action {
 
   #run(handle: Handle, parameters: object): Run {
     const { agent, action, approvers } = this.options;
+    if (!(handle instanceof Handle)) throw new TypeError("handle must be a Handle");
+    if (!handle.isOf(agent)) throw invalid("the handle is of another agent");
     return new Run(agent, action, approvers, handle, toExact(parameters));
   }
 
@@ -189,14 +191,9 @@ export class Action {
   #request({ handle, parameters }: Run): NewApproval {
     const { agent, action, approvers, timeoutSeconds, reason, onBehalfOf, supersedes } = this.options;
     const callback = toCallback(this.options.callback);
-    const called = [callback?.channel, callback?.state];
-    const texts = [agent, action, reason, onBehalfOf, supersedes, handle.correlationId, ...approvers, ...called];
-    if (texts.some((text) => text?.isWellFormed() === false))
-      throw invalid("a setting cannot be written as JSON: a text has half of a surrogate pair");
-    return {
+    const settings = {
       agentName: agent,
       actionDescription: action,
-      parameters: parameters.object,
       // Chosen here, so that a retry after a lost response finds the same request.
       correlationId: handle.correlationId,
       claimant: handle.claimant,
@@ -207,6 +204,8 @@ export class Action {
       ...(supersedes === undefined ? {} : { supersedes }),
       ...(callback === undefined ? {} : { callback }),
     };
+    checkJson(settings);
+    return { ...settings, parameters: parameters.object };
   }
 }
 
@@ -218,6 +217,15 @@ function isNo(error: unknown): boolean {
 
 function toCallback(callback: string | NewCallback | undefined): NewCallback | undefined {
   return typeof callback === "string" ? { channel: callback } : callback;
+}
+
+/** Throws a `Refused` if JSON cannot carry the settings: Infinity, or half of a surrogate pair, in one of them. */
+function checkJson(settings: object): void {
+  try {
+    toCanonical(settings);
+  } catch (error) {
+    throw invalid(`a setting cannot be written as JSON: ${toText(error)}`);
+  }
 }
 
 /** The exact parameters, or throws a `Refused`. */

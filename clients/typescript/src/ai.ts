@@ -4,6 +4,7 @@
 //
 // A function of your own needs none of this: make it with `gated`, as `execute` of its tool.
 
+import { randomUUID } from "node:crypto";
 import type { Tool, ToolExecutionOptions, ToolSet } from "ai";
 import type { Gate } from "./gate.js";
 import { gated } from "./gated.js";
@@ -42,8 +43,9 @@ export function gateTools<Tools extends ToolSet, Name extends keyof Tools & stri
   for (const [name, action] of Object.entries<string>(actions)) {
     const { execute, toModelOutput, ...tool }: Partial<Tool> = members(tools[name] ?? {});
     if (!execute) throw new TypeError(`there is no tool ${name} with a function to gate`);
+    // Some servers of models give no ids: then each call is a request of its own.
     const correlationId = (_: object, { toolCallId }: ToolExecutionOptions) =>
-      toCorrelationId(...(conversation ? [conversation, toolCallId] : [toolCallId]));
+      toCorrelationId(...(conversation ? [conversation, toolCallId] : [toolCallId])) ?? randomUUID();
     const run = async (input: object, call: ToolExecutionOptions) => last(await execute(input, call));
     gatedTools[name] = { ...tool, execute: gated({ ...options, action, correlationId }, run) } as Tool;
     if (toModelOutput) gatedTools[name].toModelOutput = ofResults(toModelOutput);

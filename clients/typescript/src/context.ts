@@ -11,7 +11,8 @@ const proofs = new AsyncLocalStorage<Proof>();
  *
  * The same call again is the same request, and asks no one again. So two gated functions in one tool call, one beside the
  * other, need a `correlationId` each; a gated function that another one calls has a name of its own. Ids of tool calls are
- * not unique everywhere: name the run, or the thread of the conversation, too.
+ * not unique everywhere: name the run, or the thread of the conversation, too. If the last name is empty, as with servers of
+ * models that give calls no ids, each gated call within is a request of its own.
  *
  *     await toolCall([runId, callId], () => deleteUser({ user_id: "1" })); */
 export function toolCall<T>(names: string | readonly string[], within: () => T): T {

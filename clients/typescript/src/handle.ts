@@ -45,6 +45,11 @@ export class Handle {
     return JSON.stringify({ id: this.id, secret: this.#secret });
   }
 
+  /** Whether it is of a request of this agent. */
+  isOf(agent: string): boolean {
+    return this.id === approvalId(agent, this.correlationId);
+  }
+
   get secret(): string {
     return this.#secret;
   }
@@ -63,8 +68,10 @@ export function approvalId(agent: string, correlationId: string): string {
   return `${Buffer.from(agent).toString("base64url")}.${correlationId}`;
 }
 
-/** A correlation id for names of a framework, such as those of a run and of a tool call. */
-export function toCorrelationId(...names: string[]): string {
+/** A correlation id for names of a framework, such as those of a run and of a tool call. There is none if the last, that
+ * of the call, is empty: it would be the same for all calls. */
+export function toCorrelationId(...names: string[]): string | undefined {
+  if (!names.at(-1)) return undefined;
   const [only] = names;
   if (names.length === 1 && only !== undefined && CORRELATION_ID.test(only)) return only;
   return sha256(JSON.stringify(names)).slice(0, 32);

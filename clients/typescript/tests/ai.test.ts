@@ -14,7 +14,7 @@ import {
 } from "ai";
 import { MockLanguageModelV3, simulateReadableStream } from "ai/test";
 import { z } from "zod";
-import { gated, Refused, type Reason } from "human-oversight";
+import { gated, Refused, toolCall, type Reason } from "human-oversight";
 import { gateTools } from "human-oversight/ai";
 import { approve, MockGate, reject, type Answer } from "human-oversight/mock";
 import { read } from "./repository.js";
@@ -110,6 +110,22 @@ it("a repeated tool call is the same request, and that of another conversation i
   const other = gateTools({ delete_user }, { ...oversight, gate: mock.gate, conversation: "8" });
   assert.equal(await run(other), "deleted");
   assert.equal(mock.requests.length, 2);
+});
+
+it("each tool call with an empty id is a request of its own", async () => {
+  const mock = new MockGate();
+  const delete_user = tool({ inputSchema, execute: () => "deleted" });
+  for (const conversation of [undefined, "8"]) {
+    const settings = { ...oversight, gate: mock.gate, ...(conversation ? { conversation } : {}) };
+    const { execute } = gateTools({ delete_user }, settings).delete_user;
+    const call = () => execute?.({ user_id: "1", force: false }, { toolCallId: "", messages: [] });
+    // Also within another tool call, whose name is not theirs.
+    assert.deepEqual(
+      [await call(), await toolCall("outer", call), await toolCall("outer", call)],
+      Array(3).fill("deleted"),
+    );
+  }
+  assert.equal(mock.requests.length, 6);
 });
 
 it("a stream of text has gated tools too", async () => {

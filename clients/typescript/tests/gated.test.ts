@@ -229,8 +229,28 @@ describe("arguments", () => {
   });
 
   it("a setting that JSON cannot carry is refused", async () => {
-    const { gate } = new MockGate();
-    assert.match(await gated({ agent: "A", action: "Delete \ud800", gate }, () => "ran")({}), /surrogate/);
+    const { gate, requests } = new MockGate();
+    const text = "Delete \ud800";
+    const settings = {
+      agent: text,
+      action: text,
+      approvers: [text],
+      reason: text,
+      onBehalfOf: text,
+      supersedes: text,
+      callback: { channel: "agents", state: text },
+      timeoutSeconds: Infinity,
+    };
+    for (const [name, value] of Object.entries(settings)) {
+      const given = { ...SETTINGS, [name]: value };
+      const refused = await gated({ ...given, gate, onRefusal: (it) => it }, () => "ran")({});
+      assert(refused instanceof Refused, name);
+      assert.match(refused.message, /a setting cannot be written as JSON: .*(surrogate|Infinity)/);
+      const isRefused = { name: "Refused", reason: "invalid" };
+      await assert.rejects(gate.action(given).submit({}), isRefused);
+      await assert.rejects(gate.action(given).claim({}), isRefused);
+    }
+    assert.deepEqual(requests, []);
   });
 });
 
@@ -383,6 +403,14 @@ describe("outcomes", () => {
     assert.equal(await toolCall(["run 1", "call_1"], () => run({})), 2);
     assert.equal(mock.requests[0]?.correlationId, "call_1");
     assert.equal(mock.requests.length, 2);
+  });
+
+  it("a tool call whose id is empty names no request", async () => {
+    const mock = new MockGate();
+    const run = gated({ ...SETTINGS, gate: mock.gate }, () => "ran");
+    for (const names of ["", [], ["run 1", ""], "", ["run 1", ""]])
+      assert.equal(await toolCall(names, () => run({})), "ran");
+    assert.equal(new Set(mock.requests.map(({ correlationId }) => correlationId)).size, 5);
   });
 
   it("a tool call names the outer of two gated functions", async () => {

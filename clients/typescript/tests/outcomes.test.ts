@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
-import { flush, Gate, gated, Refused, type Logger } from "human-oversight";
+import { flush, Gate, gated, Handle, Refused, type Logger } from "human-oversight";
 import { MockGate, pause } from "human-oversight/mock";
 
 const SETTINGS = { agent: "UserManagerAgent", action: "Delete User Account" };
@@ -311,6 +311,28 @@ for (const isNamed of [true, false])
     await flush();
     assert.equal(calls.includes("withdraw"), !isNamed);
   });
+
+it("a handle of another agent is refused before anything is sent", async () => {
+  const { gate, calls } = behind(new MockGate(), () => undefined);
+  const handle = gate.action({ ...SETTINGS, agent: "OldName" }).prepare();
+  const action = gate.action({ ...SETTINGS, agent: "NewName" });
+  const words = "Not run: the request is invalid. Correct it before you try again. the handle is of another agent";
+  const isRefused = { name: "Refused", reason: "invalid", message: words };
+  await assert.rejects(action.submit({}, { handle }), isRefused);
+  await assert.rejects(
+    action.run({}, () => assert.fail("it ran"), { handle: Handle.parse(handle.serialize()) }),
+    isRefused,
+  );
+  assert.throws(() => action.resume(handle, {}), isRefused);
+  const stored = handle.serialize() as unknown as Handle;
+  await assert.rejects(action.submit({}, { handle: stored }), {
+    name: "TypeError",
+    message: "handle must be a Handle",
+  });
+  assert.throws(() => action.resume(stored, {}), { name: "TypeError", message: "handle must be a Handle" });
+  await flush();
+  assert.deepEqual(calls, []);
+});
 
 it("what can never run under a handle is refused before people decide", async () => {
   const mock = new MockGate();

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Gate } from "human-oversight";
 import {
   checkPermit,
   checkReceipt,
@@ -76,6 +77,18 @@ describe("canonical.json", () => {
       const written = toCanonical(JSON.parse(json) as Json);
       assert.equal(written, canonical);
       if (utf8 !== undefined) assert.equal(Buffer.from(written).toString("hex"), utf8);
+    });
+});
+
+describe("handles.json", () => {
+  const { cases } = JSON.parse(read("conformance/handles.json")) as {
+    cases: { name: string; key: string; agent: string; correlationId: string; id: string; secret: string }[];
+  };
+  for (const { name, key, agent, correlationId, id, secret } of cases)
+    it(name, () => {
+      const gate = new Gate({ url: "https://gate.example.com", claimKey: key });
+      const handle = gate.action({ agent, action: "Delete User Account", correlationId }).prepare();
+      assert.deepEqual([handle.id, handle.secret], [id, secret]);
     });
 });
 

@@ -37,7 +37,7 @@ use settings::{Refusal, Settings};
 /// | `refusal_return_value` | the return value of a refusal: a value, or a closure that makes one from the `Refusal`. Optional for `String` (the refusal in words, suitable for a model) and for a `Result` whose error is `From<Refusal>` |
 /// | `timeout` | the time for a decision, a `Duration` |
 /// | `reason`, `on_behalf_of`, `on_pending` | as on `Action` |
-/// | `correlation_id` | as on `Action`: a name of your own for each call, such as the id of the model's tool call. A second call with the same name and arguments is the same request, whose approval is used once |
+/// | `correlation_id` | as on `Action`: a name of your own for each call, such as the id of the model's tool call. A second call in this process with the same name and arguments is the same request, whose approval is used once; with `HO_CLAIM_KEY`, in any process |
 /// | `supersedes` | as on `Action`: the id of the earlier request whose place the call takes |
 /// | `callback` | as on `Action`: the channel by which the gate wakes this process, if that passes the call to `Gate::on_callback` |
 /// | `gate` | the `Gate`; the default is that of `Gate::scope`, or of the environment (`HO_URL`, `HO_KEY`) |

@@ -79,8 +79,11 @@ impl Action {
     }
 
     /// The agent's own name for the request, `[A-Za-z0-9._-]{1,64}`, unique for the agent. The default is
-    /// a fresh one for each request. To submit one request twice, keep the [`Handle`](crate::Handle) of
-    /// [`Action::prepare`] and use [`Action::submit_as`].
+    /// a fresh one for each request.
+    ///
+    /// A second call in this process with the same name and parameters is the same request, whose approval is used
+    /// once. For one in another process, there is [`Gate::claim_key`]; or keep the [`Handle`](crate::Handle) of
+    /// [`Action::prepare`], and use [`Action::run_as`].
     #[must_use]
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         self.correlation_id = Some(id.into());

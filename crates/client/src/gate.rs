@@ -1,6 +1,7 @@
 use human_oversight_protocol::callback::Secret;
 use human_oversight_protocol::types::KeySet;
 
+use crate::claim_key::ClaimKey;
 use crate::client::Client;
 use crate::environment::setting;
 use crate::error::Error;
@@ -14,6 +15,7 @@ pub struct Gate {
     pub(crate) agent: String,
     pub(crate) approvers: Vec<String>,
     pub(crate) callback_secret: Option<Secret>,
+    pub(crate) claim_key: ClaimKey,
 }
 
 impl Gate {
@@ -25,6 +27,7 @@ impl Gate {
             agent: "agent".to_owned(),
             approvers: Vec::new(),
             callback_secret: None,
+            claim_key: ClaimKey::of_process(),
         }
     }
 
@@ -32,12 +35,13 @@ impl Gate {
     /// application id URI of the gate's app registration, for access tokens in its place; needs the feature `entra`),
     /// `APPROVER_EMAILS` (comma-separated; optional), `HO_KEYS` (the only keys to trust: the file of a JWK
     /// set, or thumbprints as RFC 7638 defines them, comma-separated; optional), `HO_ISSUER` (the
-    /// gate's public address, or several, comma-separated; with thumbprints it is required) and
-    /// `HO_CALLBACK_SECRET` (optional; see [`Gate::on_callback`]).
+    /// gate's public address, or several, comma-separated; with thumbprints it is required),
+    /// `HO_CALLBACK_SECRET` (optional; see [`Gate::on_callback`]) and `HO_CLAIM_KEY` (optional; see
+    /// [`Gate::claim_key`]).
     ///
     /// # Errors
-    /// When `HO_URL` is missing or not an absolute address, or `HO_KEYS`, `HO_AUDIENCE` or `HO_CALLBACK_SECRET` cannot
-    /// be used; or when one of these settings is not UTF-8.
+    /// When `HO_URL` is missing or not an absolute address, or `HO_KEYS`, `HO_AUDIENCE`, `HO_CALLBACK_SECRET` or
+    /// `HO_CLAIM_KEY` cannot be used; or when one of these settings is not UTF-8.
     pub fn from_env() -> Result<Self, Error> {
         let list = |name| {
             let list = setting(name)?.unwrap_or_default();
@@ -64,6 +68,9 @@ impl Gate {
         if let Some(secret) = setting("HO_CALLBACK_SECRET")? {
             gate = gate.callback_secret(&secret)?;
         }
+        if let Some(key) = setting("HO_CLAIM_KEY")? {
+            gate = gate.claim_key(&key)?;
+        }
         Ok(gate.approvers(list("APPROVER_EMAILS")?))
     }
 
@@ -84,6 +91,18 @@ impl Gate {
     pub fn approvers(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.approvers = addresses.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// A secret of the agent's, 64 hexadecimal digits (`openssl rand -hex 32`). With it, a request that has a
+    /// correlation id has the same handle in every process, so that nothing need be stored to resume it; and dropping a
+    /// future leaves such a request pending, since another process may wait for it. Without it, the handle is the same
+    /// within this process.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn claim_key(mut self, key: &str) -> Result<Self, Error> {
+        self.claim_key = ClaimKey::shared(key)?;
+        Ok(self)
     }
 
     /// Trusts these keys alone, with the issuers that stand beside them. What the gate publishes counts only

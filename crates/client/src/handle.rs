@@ -5,6 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use human_oversight_protocol::parameters::{hex, sha256};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::claim_key::ClaimKey;
 
 /// What a process stores to resume a request later. With it the approval can be used, so keep it as you
 /// keep a password.
@@ -17,12 +20,23 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// A handle with a fresh secret.
-    pub(crate) fn new(agent: &str, correlation_id: &str) -> Self {
-        Self {
-            id: approval_id(agent, correlation_id),
-            secret: random_hex::<32>(),
+    /// The handle that belongs to the name of a request, or a fresh one.
+    pub(crate) fn new(agent: &str, correlation_id: Option<&str>, key: &ClaimKey) -> Self {
+        match correlation_id {
+            Some(name) => Self {
+                id: approval_id(agent, name),
+                secret: key.secret(agent, name),
+            },
+            None => Self {
+                id: approval_id(agent, &Uuid::now_v7().to_string()),
+                secret: random_hex::<32>(),
+            },
         }
+    }
+
+    /// Whether it is of a request of this agent.
+    pub(crate) fn is_of(&self, agent: &str) -> bool {
+        self.id == approval_id(agent, self.correlation_id())
     }
 
     pub(crate) fn correlation_id(&self) -> &str {

@@ -18,6 +18,9 @@ mod environment;
 mod address;
 
 #[cfg(feature = "http")]
+mod claim_key;
+
+#[cfg(feature = "http")]
 mod handle;
 
 #[cfg(feature = "entra")]

@@ -33,7 +33,8 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// Dropping the future of [`Pending::run`], [`Pending::try_run`] or [`Pending::claim`] withdraws the
 /// request, since a decision would have no effect; except if it is detached, as it is after
-/// [`Action::submit_as`] and [`Action::resume`].
+/// [`Action::submit_as`] and [`Action::resume`], and where a [`Gate::claim_key`](crate::Gate::claim_key) makes its name
+/// known to other processes.
 #[derive(Debug)]
 #[must_use = "a request has no effect until its decision is awaited"]
 pub struct Pending {
@@ -159,6 +160,7 @@ impl Pending {
     }
 
     async fn wait_and_claim(mut self, parameters: Parameters) -> Result<Permit, Refusal> {
+        self.action.check_handle(&self.handle)?;
         let decided = self.wait_for_decision(&parameters).await?;
         tracing::debug!(status = ?decided.status, "decided");
         match decided.status {
@@ -264,6 +266,7 @@ impl Pending {
 
     /// Asks the gate once. There is nothing if the request is pending, and its deadline has not passed.
     pub(crate) async fn look(mut self) -> Result<Option<Self>, Refusal> {
+        self.action.check_handle(&self.handle)?;
         let client = &self.action.gate.client;
         let status = client.status(&self.handle.id, Duration::ZERO).await;
         let (approval, _) = status.map_err(Refusal::after_submit)?;

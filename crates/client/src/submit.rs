@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use human_oversight_protocol::parameters::{Parameters, hex};
 use human_oversight_protocol::types::{Approval, NewApproval, Status};
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::action::Action;
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::handle::Handle;
 use crate::outcome::{Outcome, Refusal};
 use crate::pending::{Pending, infallible};
@@ -26,8 +26,8 @@ impl Action {
     /// never runs without one. It counts as executed whatever it returns: for an action that can fail
     /// there is [`Action::try_run`].
     ///
-    /// Dropping the future withdraws the request while it is pending. Once `action` runs, dropping the
-    /// future drops it too, and reports that it was given up.
+    /// Dropping the future withdraws the request while it is pending, unless it has a correlation id and the gate a
+    /// [`Gate::claim_key`]. Once `action` runs, dropping the future drops it too, and reports that it was given up.
     pub async fn run<'p, P, T, F, Fut>(&self, params: &'p P, action: F) -> Outcome<T>
     where
         P: Serialize,
@@ -113,9 +113,10 @@ impl Action {
     /// A name and a secret for one request, to be stored before it is submitted. Whatever happens then,
     /// [`Action::submit_as`] and [`Action::resume`] find the same request.
     pub fn prepare(&self) -> Handle {
-        let fresh = || Uuid::now_v7().to_string();
-        let correlation_id = self.correlation_id.clone().unwrap_or_else(fresh);
-        Handle::new(&self.gate.agent, &correlation_id)
+        let Gate {
+            agent, claim_key, ..
+        } = &self.gate;
+        Handle::new(agent, self.correlation_id.as_deref(), claim_key)
     }
 
     /// Submits the request without waiting for the decision. The result waits, or, by its [`Handle`],
@@ -153,6 +154,10 @@ impl Action {
         parameters: &Parameters,
     ) -> Result<Pending, Refusal> {
         let handle = self.prepare();
+        if self.correlation_id.is_some() && self.gate.claim_key.is_shared() {
+            // Another process may wait for it.
+            return self.submit_under(handle, parameters).await;
+        }
         let withdraw = WithdrawOnDrop::new(&self.gate.client, &handle);
         let pending = self.submit_under(handle, parameters).await;
         match &pending {
@@ -168,6 +173,7 @@ impl Action {
         handle: Handle,
         parameters: &Parameters,
     ) -> Result<Pending, Refusal> {
+        self.check_handle(&handle)?;
         let request = self.request(&handle, parameters)?;
         // First, so that no person decides what could not run.
         self.gate.keys(None).await.map_err(Refusal::before_submit)?;

@@ -36,6 +36,14 @@ impl Gate {
 }
 
 impl Action {
+    /// Refuses a handle with which this agent can obtain nothing.
+    pub(crate) fn check_handle(&self, handle: &Handle) -> Result<(), Refusal> {
+        match handle.is_of(&self.gate.agent) {
+            true => Ok(()),
+            false => Err(Refusal::invalid("the handle is of another agent")),
+        }
+    }
+
     /// Returns the receipt and its claims if it permits this action under this handle with these parameters, now.
     pub(crate) fn verify(
         &self,

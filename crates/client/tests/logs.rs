@@ -51,7 +51,7 @@ fn call_without_settings() {
     assert_eq!(delete_user("1"), DENIED);
 }
 
-fn call_with(logger: &str) -> Output {
+fn call_with(logger: &str, settings: &[(&str, &str)]) -> Output {
     let mut child = Command::new(env::current_exe().unwrap());
     child
         .args([
@@ -62,6 +62,7 @@ fn call_with(logger: &str) -> Output {
         ])
         .env_clear()
         .env("LOGGER", logger)
+        .envs(settings.iter().copied())
         .stdin(Stdio::null());
     child.output().unwrap()
 }
@@ -73,7 +74,7 @@ fn a_wrong_setting_is_logged_once_by_any_logger() {
         ("tracing", "ERROR "),
         ("log", "a record of ERROR: "),
     ] {
-        let output = call_with(logger);
+        let output = call_with(logger, &[]);
         let logged = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{logged}");
         let lines: Vec<&str> = logged.lines().collect();
@@ -83,5 +84,26 @@ fn a_wrong_setting_is_logged_once_by_any_logger() {
         assert!(line.contains(start), "{logger}: {line}");
         assert!(line.contains("no one was asked"), "{logger}: {line}");
         assert!(line.contains("HO_URL is not set"), "{logger}: {line}");
+    }
+}
+
+#[test]
+fn a_claim_key_that_is_none_is_logged_without_its_text() {
+    let short = "0".repeat(63);
+    for wrong in [
+        "hunter2",
+        &short,
+        &format!("{short}g"),
+        &format!("{short}00"),
+        &"é".repeat(32),
+    ] {
+        let settings = [
+            ("HO_URL", "https://gate.example.com"),
+            ("HO_CLAIM_KEY", wrong),
+        ];
+        let logged = String::from_utf8(call_with("none", &settings).stderr).unwrap();
+        let why = "HO_CLAIM_KEY must be 64 hexadecimal digits";
+        assert!(logged.contains(why), "{logged}");
+        assert!(!logged.contains(wrong), "{logged}");
     }
 }
