@@ -8,18 +8,16 @@ use std::time::Duration;
 
 use human_oversight_protocol::parameters::hex;
 
-use super::code_form::CodeForm;
 use super::error::{ConflictReason, Error};
 use super::grant_rows;
-use super::identify::{Caller, Identified};
 use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{
-    Approval, Assurance, Decider, DecisionResult, Grant, GrantEnd, GrantScope, GrantState,
-    GrantTerms, GrantWish, Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
+    Approval, Assurance, Decider, Grant, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish,
+    Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
-use crate::keys::{FormPurpose, check_grant, keyring};
+use crate::keys::{check_grant, keyring};
 use crate::policy::{Absence, Member, Policy, is_same_person};
 use crate::store::StoreError;
 use crate::values::{Address, ApprovalId, Owner, Timestamp};
@@ -197,6 +195,13 @@ impl App {
             return Ok(false);
         };
         let scope = grant.scope.clone();
+        let covers = |pause: &Pause| pause.scope.covers(Some(&scope.owner), &scope.agent);
+        let are_covering = |pauses: &[Pause]| pauses.iter().any(covers);
+        // What is never given has no end, of which its giver would get an email.
+        let pauses = self.recent_pauses().await;
+        if pauses.map_or(true, |it| are_covering(&it)) {
+            return Ok(false);
+        }
         let Ok(signed) = self.receipt_keys.sign_grant(&self.base_url, grant) else {
             return Ok(false);
         };
@@ -225,23 +230,21 @@ impl App {
             "a standing grant was given"
         );
         // A pause ends the grants that it finds. This one may have come too late for that.
-        let covers = |pause: &Pause| pause.scope.covers(Some(&scope.owner), &scope.agent);
-        let is_paused = match self.pauses().await {
-            Ok(pauses) => pauses.iter().any(covers),
-            Err(_) => true,
-        };
+        let is_paused = self.pauses().await.map_or(true, |it| are_covering(&it));
         if is_paused {
-            self.end_grant_in(name, &id, GrantEnd::Pause).await?;
+            let (store, now) = (&self.store, || self.now());
+            grant_rows::end(store, name, &id, GrantEnd::Pause, now).await?;
         }
         self.tell_standing_in_background();
         Ok(!is_paused)
     }
 
-    /// Ends all grants for what reads like a request, before its rejection is stored. Whether a form `rejects` is asked
-    /// only where there may be grants.
+    /// Ends all grants for what reads like a request, before its rejection is stored, or its approval is `revoked`. Whether
+    /// a form `rejects` is asked only where there may be grants.
     pub(super) async fn void_grants_if(
         self: &Arc<Self>,
         request: &Request,
+        revoked: Option<&ApprovalId>,
         rejects: impl FnOnce() -> bool,
     ) -> Result<(), Error> {
         let policy = self.config.policy.as_ref();
@@ -252,66 +255,12 @@ impl App {
         let mut any = false;
         for name in self.request_grant_names(request) {
             let (store, now) = (&self.store, || self.now());
-            any |= grant_rows::void(store, &name, GrantEnd::Rejection, may_be_added, now).await?;
+            any |= grant_rows::void(store, &name, revoked, may_be_added, now).await?;
         }
         if any {
             self.tell_standing_in_background();
         }
         Ok(())
-    }
-
-    /// The grant that this approver gave with their approval of a request.
-    pub async fn grant_given_with(
-        &self,
-        approval: &Approval,
-        approver: usize,
-    ) -> Option<HeldGrant> {
-        approval.plan.grants?;
-        let by = approval.decision()?.by.person()?;
-        if *by != approval.approvers[approver].address {
-            return None;
-        }
-        match self.find_given(&approval.request).await {
-            Ok(found) => found.map(|(_, held)| held),
-            Err(error) => {
-                let id = approval.request.id.to_string();
-                tracing::warn!(id, cause = %error, "a standing grant could not be read");
-                None
-            }
-        }
-    }
-
-    /// Applies a form that ends the grant which its approver gave with their approval.
-    ///
-    /// # Errors
-    /// As [`App::load_for_approver`].
-    pub async fn revoke_grant(
-        self: &Arc<Self>,
-        id: &ApprovalId,
-        caller: &Caller,
-        form: &CodeForm,
-    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let loaded = match self.load_for_code(id, caller, form).await? {
-            Ok(loaded) => loaded,
-            Err(held) => return Ok(held),
-        };
-        let judging = self.judge_code_form(
-            loaded,
-            caller,
-            form,
-            FormPurpose::Grant,
-            |approval, form, _| Ok(approval.judge_grant_revocation(form)),
-        );
-        let (row, (identified, result)) = judging.await?;
-        if result == DecisionResult::GrantEnded
-            && let Some((name, held)) = self.find_given(&row.approval.request).await?
-        {
-            let id = &held.signed.grant.id;
-            self.end_grant_in(&name, id, GrantEnd::Giver).await?;
-            tracing::info!(grant = id, "a standing grant was revoked by its giver");
-            self.tell_standing_in_background();
-        }
-        Ok((row.approval, (identified, result)))
     }
 
     /// Ends a grant for the operator. Returns `false` if it had ended before.
@@ -326,30 +275,7 @@ impl App {
         Ok(done)
     }
 
-    async fn end_grant_in(&self, name: &str, id: &str, by: GrantEnd) -> Result<(), StoreError> {
-        let (store, now) = (&self.store, || self.now());
-        let ending = grant_rows::change(store, name, now, |grants, now| {
-            grants.end(id, by, now).then_some(())
-        });
-        ending.await.map(drop)
-    }
-
-    /// The grant that was given with the approval of a request, and the name of its row.
-    async fn find_given(
-        &self,
-        request: &Request,
-    ) -> Result<Option<(String, HeldGrant)>, StoreError> {
-        for name in self.request_grant_names(request) {
-            let held = grant_rows::read(&self.store, &name).await?.held;
-            let mut held = held.into_iter();
-            if let Some(held) = held.find(|it| it.signed.grant.given_with == request.id) {
-                return Ok(Some((name, held)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn request_grant_names(&self, request: &Request) -> Vec<String> {
+    pub(super) fn request_grant_names(&self, request: &Request) -> Vec<String> {
         match &request.owner {
             Some(owner) => self.grant_names(owner, &request.action, &request.parameters.json),
             // A request without an owner has no grants.
