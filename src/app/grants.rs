@@ -10,6 +10,7 @@ use human_oversight_protocol::parameters::hex;
 
 use super::error::{ConflictReason, Error};
 use super::grant_rows;
+use super::rejections::is_rejected_since;
 use super::state::App;
 use super::submission::Submission;
 use crate::content;
@@ -45,20 +46,9 @@ impl App {
         };
         let may_use = |signed: &SignedGrant| self.may_use(signed, terms, plan.sign_in, people);
         let id = submission.id.to_string();
-        for name in self.grant_names(owner, &scope.action, &submission.parameters.json) {
-            let taking = grant_rows::change(
-                &self.store,
-                &name,
-                || self.now(),
-                |grants, now| {
-                    let signed = grants.take(&scope, now, may_use)?;
-                    let is_used_up =
-                        |it: &HeldGrant| it.signed == signed && it.state(now) == GrantState::UsedUp;
-                    let is_used_up = grants.held.iter().any(is_used_up);
-                    Some((signed, is_used_up))
-                },
-            );
-            match taking.await {
+        let names = self.grant_names(owner, &scope.action, &submission.parameters.json);
+        for name in &names {
+            match self.take_use(&names, name, &scope, &may_use).await {
                 Ok(Some((signed, is_used_up))) => {
                     let grant = &signed.grant.id;
                     tracing::info!(id, grant, "a standing grant was used");
@@ -74,6 +64,33 @@ impl App {
             }
         }
         None
+    }
+
+    /// Takes one use of the grant for exactly this that a row has. Returns it, and whether this use is its last.
+    async fn take_use(
+        self: &Arc<Self>,
+        names: &[String],
+        name: &str,
+        scope: &GrantScope,
+        may_use: impl Fn(&SignedGrant) -> bool,
+    ) -> Result<Option<(SignedGrant, bool)>, StoreError> {
+        let (store, clock) = (&self.store, || self.now());
+        let taking = grant_rows::change(store, name, clock, |grants, now| {
+            let signed = grants.take(scope, now, &may_use)?;
+            let is_used_up =
+                |it: &HeldGrant| it.signed == signed && it.state(now) == GrantState::UsedUp;
+            let is_used_up = grants.held.iter().any(is_used_up);
+            Some((signed, is_used_up))
+        });
+        let Some((signed, is_used_up)) = taking.await? else {
+            return Ok(None);
+        };
+        if self.has_outlived(names, &signed.grant).await? {
+            grant_rows::end(store, name, &signed.grant.id, GrantEnd::Rejection, clock).await?;
+            self.tell_standing_in_background();
+            return Ok(None);
+        }
+        Ok(Some((signed, is_used_up)))
     }
 
     /// Whether a grant may approve what it is for: a gate with these keys has signed it, today's rules are those
@@ -113,15 +130,24 @@ impl App {
             return Ok(());
         };
         let mut found = Vec::new();
-        for name in self.request_grant_names(&approval.request) {
-            let grants = grant_rows::read(&self.store, &name).await?;
+        let names = self.request_grant_names(&approval.request);
+        for name in &names {
+            let grants = grant_rows::read(&self.store, name).await?;
             found.extend(grants.has_ended(&signed.grant.id));
         }
-        match found.as_slice() {
-            [] => Err(Error::Conflict(ConflictReason::GrantGone)),
-            ended if ended.contains(&true) => Err(Error::Conflict(ConflictReason::GrantEnded)),
-            _ => Ok(()),
+        if found.is_empty() {
+            return Err(Error::Conflict(ConflictReason::GrantGone));
         }
+        if found.contains(&true) || self.has_outlived(&names, &signed.grant).await? {
+            return Err(Error::Conflict(ConflictReason::GrantEnded));
+        }
+        Ok(())
+    }
+
+    /// Whether a grant was given before the last rejection that is kept of what reads the same: one that did not end it,
+    /// since the key that names its row was not configured then.
+    async fn has_outlived(&self, names: &[String], grant: &Grant) -> Result<bool, StoreError> {
+        Ok(names.len() > 1 && is_rejected_since(&self.store, names, grant.given_at).await?)
     }
 
     /// Whether the operator's list still has an approver who was identified so.

@@ -13,7 +13,7 @@ use crate::harness::{ALICE, BOB, TestGate, object};
 use crate::operate::operate;
 
 /// Claims what a grant has approved; whether it was granted.
-async fn can_claim(gate: &TestGate, approval: &Approval) -> bool {
+pub(super) async fn can_claim(gate: &TestGate, approval: &Approval) -> bool {
     let body = Claim {
         nonce: NONCE.to_owned(),
         secret: None,

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use human_oversight::keys::keyring;
+use human_oversight_client::types::Status;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::claims::{give, spelt};
+use super::claims::{can_claim, give, spelt};
 use super::{
     POLICY, approve_with_grant, assert_approves, assert_asks, end_by_form, end_mails, gate_with,
     given, list, page_of, submit, until_announced, until_dropped,
 };
-use crate::harness::{ALICE, BOB, Mail, Page, with_forms};
+use crate::harness::{ALICE, BOB, Mail, Page, TestGate, with_forms};
 use crate::operate::operate;
 
 /// The part of a page from this id on.
@@ -137,4 +139,31 @@ async fn a_grant_that_is_sent_during_a_pause_is_not_given_and_has_no_end() {
     let asked = submit(&gate).await;
     approve_with_grant(&gate, &asked, ALICE, ["900", "1"]).await;
     assert_approves(&gate).await;
+}
+
+#[tokio::test]
+async fn a_link_key_that_is_put_back_brings_back_no_grant_from_before_a_rejection() {
+    let [old, new] = [(); 2].map(|()| keyring::generate_link_key());
+    let receipts = keyring::generate_receipt_key();
+    let at = async |dir, links: &str| {
+        let keys = [("HO_LINK_KEYS", links), ("HO_RECEIPT_KEYS", &receipts)];
+        TestGate::at(dir, &[&keys[..], &[("HO_POLICY", POLICY)]].concat()).await
+    };
+    for order in [[&new, &old], [&old, &new]] {
+        let both = format!("{},{}", order[0], order[1]);
+        let gate = at(tempfile::tempdir().unwrap(), &old).await;
+        given(&gate, "10").await;
+        let stocked = assert_approves(&gate).await;
+        // Without a rejection meanwhile it is as it was.
+        let gate = at(gate.dir, &both).await;
+        assert_approves(&gate).await;
+        let gate = at(gate.dir, &new).await;
+        let open = submit(&gate).await;
+        assert_eq!(open.status, Status::Pending);
+        gate.reject(&open, BOB, "no").await;
+        let gate = at(gate.dir, &both).await;
+        assert!(!can_claim(&gate, &stocked).await);
+        assert_asks(&gate).await;
+        assert_eq!(list(&gate).await[0]["state"], "rejection");
+    }
 }
