@@ -103,7 +103,8 @@ impl App {
         };
         let approval = &row.approval;
         let rejects = || self.rejects(form, identified, approval);
-        self.void_grants_if(&approval.request, rejects).await?;
+        self.void_grants_if(&approval.request, None, rejects)
+            .await?;
         let known = match form.verdict {
             Verdict::Reject => Some(self.rejections_name(&approval.request)),
             Verdict::Approve => None,

@@ -57,14 +57,16 @@ pub async fn end_grant(store: &Store, id: &str, now: Timestamp) -> Result<bool, 
 }
 
 /// Ends the grants that were given with the approval of a request.
+/// Returns whether one of them was active.
 pub(super) async fn end_given_with(
     store: &Store,
     id: &ApprovalId,
+    by: GrantEnd,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let is_meant = |grant: &Grant| grant.given_with == *id;
-    end_where(store, GrantEnd::Operator, now, is_meant).await?;
-    Ok(())
+    let (_, ended) = end_where(store, by, now, is_meant).await?;
+    Ok(ended)
 }
 
 /// Ends the grants that a pause covers.
@@ -82,6 +84,20 @@ pub(super) async fn end_covered(
     };
     end_where(store, GrantEnd::Pause, now, is_meant).await?;
     Ok(())
+}
+
+/// Ends one grant of a row. Returns whether there was something to end.
+pub(super) async fn end(
+    store: &Store,
+    name: &str,
+    id: &str,
+    by: GrantEnd,
+    clock: impl Fn() -> Timestamp,
+) -> Result<bool, StoreError> {
+    let ending = change(store, name, clock, |grants, now| {
+        grants.end(id, by, now).then_some(())
+    });
+    Ok(ending.await?.is_some())
 }
 
 /// Ends all grants that are meant. Returns whether there are any, and whether one of them was active.
@@ -171,12 +187,13 @@ pub(super) async fn change<T>(
     }
 }
 
-/// Ends all grants of a row, and those that are about to be added to it; also of a row that cannot be trusted. A row
-/// that does not exist is written only if one `may_be_added`. Returns whether one was active.
+/// Ends all grants of a row, and those that are about to be added to it, since what reads the same was rejected; also of a
+/// row that cannot be trusted. That of the request whose approval was `revoked` ends by its giver. A row that does not
+/// exist is written only if one `may_be_added`. Returns whether one was active.
 pub(super) async fn void(
     store: &Store,
     name: &str,
-    by: GrantEnd,
+    revoked: Option<&ApprovalId>,
     may_be_added: bool,
     clock: impl Fn() -> Timestamp,
 ) -> Result<bool, StoreError> {
@@ -184,7 +201,10 @@ pub(super) async fn void(
         let is_needed = may_be_added || *grants != Grants::default();
         let any = grants.held.iter().any(|held| held.can_end(now));
         is_needed.then(|| {
-            grants.void(by, now, |_| true);
+            if let Some(id) = revoked {
+                grants.end_given_with(id, now);
+            }
+            grants.void(GrantEnd::Rejection, now, |_| true);
             any
         })
     });

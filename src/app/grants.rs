@@ -8,18 +8,17 @@ use std::time::Duration;
 
 use human_oversight_protocol::parameters::hex;
 
-use super::code_form::CodeForm;
 use super::error::{ConflictReason, Error};
 use super::grant_rows;
-use super::identify::{Caller, Identified};
+use super::rejections::is_rejected_since;
 use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{
-    Approval, Assurance, Decider, DecisionResult, Grant, GrantEnd, GrantScope, GrantState,
-    GrantTerms, GrantWish, Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
+    Approval, Assurance, Decider, Grant, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish,
+    Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
-use crate::keys::{FormPurpose, check_grant, keyring};
+use crate::keys::{check_grant, keyring};
 use crate::policy::{Absence, Member, Policy, is_same_person};
 use crate::store::StoreError;
 use crate::values::{Address, ApprovalId, Owner, Timestamp};
@@ -47,20 +46,9 @@ impl App {
         };
         let may_use = |signed: &SignedGrant| self.may_use(signed, terms, plan.sign_in, people);
         let id = submission.id.to_string();
-        for name in self.grant_names(owner, &scope.action, &submission.parameters.json) {
-            let taking = grant_rows::change(
-                &self.store,
-                &name,
-                || self.now(),
-                |grants, now| {
-                    let signed = grants.take(&scope, now, may_use)?;
-                    let is_used_up =
-                        |it: &HeldGrant| it.signed == signed && it.state(now) == GrantState::UsedUp;
-                    let is_used_up = grants.held.iter().any(is_used_up);
-                    Some((signed, is_used_up))
-                },
-            );
-            match taking.await {
+        let names = self.grant_names(owner, &scope.action, &submission.parameters.json);
+        for name in &names {
+            match self.take_use(&names, name, &scope, &may_use).await {
                 Ok(Some((signed, is_used_up))) => {
                     let grant = &signed.grant.id;
                     tracing::info!(id, grant, "a standing grant was used");
@@ -76,6 +64,33 @@ impl App {
             }
         }
         None
+    }
+
+    /// Takes one use of the grant for exactly this that a row has. Returns it, and whether this use is its last.
+    async fn take_use(
+        self: &Arc<Self>,
+        names: &[String],
+        name: &str,
+        scope: &GrantScope,
+        may_use: impl Fn(&SignedGrant) -> bool,
+    ) -> Result<Option<(SignedGrant, bool)>, StoreError> {
+        let (store, clock) = (&self.store, || self.now());
+        let taking = grant_rows::change(store, name, clock, |grants, now| {
+            let signed = grants.take(scope, now, &may_use)?;
+            let is_used_up =
+                |it: &HeldGrant| it.signed == signed && it.state(now) == GrantState::UsedUp;
+            let is_used_up = grants.held.iter().any(is_used_up);
+            Some((signed, is_used_up))
+        });
+        let Some((signed, is_used_up)) = taking.await? else {
+            return Ok(None);
+        };
+        if self.has_outlived(names, &signed.grant).await? {
+            grant_rows::end(store, name, &signed.grant.id, GrantEnd::Rejection, clock).await?;
+            self.tell_standing_in_background();
+            return Ok(None);
+        }
+        Ok(Some((signed, is_used_up)))
     }
 
     /// Whether a grant may approve what it is for: a gate with these keys has signed it, today's rules are those
@@ -115,15 +130,24 @@ impl App {
             return Ok(());
         };
         let mut found = Vec::new();
-        for name in self.request_grant_names(&approval.request) {
-            let grants = grant_rows::read(&self.store, &name).await?;
+        let names = self.request_grant_names(&approval.request);
+        for name in &names {
+            let grants = grant_rows::read(&self.store, name).await?;
             found.extend(grants.has_ended(&signed.grant.id));
         }
-        match found.as_slice() {
-            [] => Err(Error::Conflict(ConflictReason::GrantGone)),
-            ended if ended.contains(&true) => Err(Error::Conflict(ConflictReason::GrantEnded)),
-            _ => Ok(()),
+        if found.is_empty() {
+            return Err(Error::Conflict(ConflictReason::GrantGone));
         }
+        if found.contains(&true) || self.has_outlived(&names, &signed.grant).await? {
+            return Err(Error::Conflict(ConflictReason::GrantEnded));
+        }
+        Ok(())
+    }
+
+    /// Whether a grant was given before the last rejection that is kept of what reads the same: one that did not end it,
+    /// since the key that names its row was not configured then.
+    async fn has_outlived(&self, names: &[String], grant: &Grant) -> Result<bool, StoreError> {
+        Ok(names.len() > 1 && is_rejected_since(&self.store, names, grant.given_at).await?)
     }
 
     /// Whether the operator's list still has an approver who was identified so.
@@ -197,6 +221,13 @@ impl App {
             return Ok(false);
         };
         let scope = grant.scope.clone();
+        let covers = |pause: &Pause| pause.scope.covers(Some(&scope.owner), &scope.agent);
+        let are_covering = |pauses: &[Pause]| pauses.iter().any(covers);
+        // What is never given has no end, of which its giver would get an email.
+        let pauses = self.recent_pauses().await;
+        if pauses.map_or(true, |it| are_covering(&it)) {
+            return Ok(false);
+        }
         let Ok(signed) = self.receipt_keys.sign_grant(&self.base_url, grant) else {
             return Ok(false);
         };
@@ -225,23 +256,21 @@ impl App {
             "a standing grant was given"
         );
         // A pause ends the grants that it finds. This one may have come too late for that.
-        let covers = |pause: &Pause| pause.scope.covers(Some(&scope.owner), &scope.agent);
-        let is_paused = match self.pauses().await {
-            Ok(pauses) => pauses.iter().any(covers),
-            Err(_) => true,
-        };
+        let is_paused = self.pauses().await.map_or(true, |it| are_covering(&it));
         if is_paused {
-            self.end_grant_in(name, &id, GrantEnd::Pause).await?;
+            let (store, now) = (&self.store, || self.now());
+            grant_rows::end(store, name, &id, GrantEnd::Pause, now).await?;
         }
         self.tell_standing_in_background();
         Ok(!is_paused)
     }
 
-    /// Ends all grants for what reads like a request, before its rejection is stored. Whether a form `rejects` is asked
-    /// only where there may be grants.
+    /// Ends all grants for what reads like a request, before its rejection is stored, or its approval is `revoked`. Whether
+    /// a form `rejects` is asked only where there may be grants.
     pub(super) async fn void_grants_if(
         self: &Arc<Self>,
         request: &Request,
+        revoked: Option<&ApprovalId>,
         rejects: impl FnOnce() -> bool,
     ) -> Result<(), Error> {
         let policy = self.config.policy.as_ref();
@@ -252,66 +281,12 @@ impl App {
         let mut any = false;
         for name in self.request_grant_names(request) {
             let (store, now) = (&self.store, || self.now());
-            any |= grant_rows::void(store, &name, GrantEnd::Rejection, may_be_added, now).await?;
+            any |= grant_rows::void(store, &name, revoked, may_be_added, now).await?;
         }
         if any {
             self.tell_standing_in_background();
         }
         Ok(())
-    }
-
-    /// The grant that this approver gave with their approval of a request.
-    pub async fn grant_given_with(
-        &self,
-        approval: &Approval,
-        approver: usize,
-    ) -> Option<HeldGrant> {
-        approval.plan.grants?;
-        let by = approval.decision()?.by.person()?;
-        if *by != approval.approvers[approver].address {
-            return None;
-        }
-        match self.find_given(&approval.request).await {
-            Ok(found) => found.map(|(_, held)| held),
-            Err(error) => {
-                let id = approval.request.id.to_string();
-                tracing::warn!(id, cause = %error, "a standing grant could not be read");
-                None
-            }
-        }
-    }
-
-    /// Applies a form that ends the grant which its approver gave with their approval.
-    ///
-    /// # Errors
-    /// As [`App::load_for_approver`].
-    pub async fn revoke_grant(
-        self: &Arc<Self>,
-        id: &ApprovalId,
-        caller: &Caller,
-        form: &CodeForm,
-    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let loaded = match self.load_for_code(id, caller, form).await? {
-            Ok(loaded) => loaded,
-            Err(held) => return Ok(held),
-        };
-        let judging = self.judge_code_form(
-            loaded,
-            caller,
-            form,
-            FormPurpose::Grant,
-            |approval, form, _| Ok(approval.judge_grant_revocation(form)),
-        );
-        let (row, (identified, result)) = judging.await?;
-        if result == DecisionResult::GrantEnded
-            && let Some((name, held)) = self.find_given(&row.approval.request).await?
-        {
-            let id = &held.signed.grant.id;
-            self.end_grant_in(&name, id, GrantEnd::Giver).await?;
-            tracing::info!(grant = id, "a standing grant was revoked by its giver");
-            self.tell_standing_in_background();
-        }
-        Ok((row.approval, (identified, result)))
     }
 
     /// Ends a grant for the operator. Returns `false` if it had ended before.
@@ -326,30 +301,7 @@ impl App {
         Ok(done)
     }
 
-    async fn end_grant_in(&self, name: &str, id: &str, by: GrantEnd) -> Result<(), StoreError> {
-        let (store, now) = (&self.store, || self.now());
-        let ending = grant_rows::change(store, name, now, |grants, now| {
-            grants.end(id, by, now).then_some(())
-        });
-        ending.await.map(drop)
-    }
-
-    /// The grant that was given with the approval of a request, and the name of its row.
-    async fn find_given(
-        &self,
-        request: &Request,
-    ) -> Result<Option<(String, HeldGrant)>, StoreError> {
-        for name in self.request_grant_names(request) {
-            let held = grant_rows::read(&self.store, &name).await?.held;
-            let mut held = held.into_iter();
-            if let Some(held) = held.find(|it| it.signed.grant.given_with == request.id) {
-                return Ok(Some((name, held)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn request_grant_names(&self, request: &Request) -> Vec<String> {
+    pub(super) fn request_grant_names(&self, request: &Request) -> Vec<String> {
         match &request.owner {
             Some(owner) => self.grant_names(owner, &request.action, &request.parameters.json),
             // A request without an owner has no grants.

@@ -302,6 +302,21 @@ async fn read(store: &Store, name: &str) -> Kept {
     }
 }
 
+/// Whether one of these rows keeps a rejection from after a time.
+pub(super) async fn is_rejected_since(
+    store: &Store,
+    names: &[String],
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    for name in names {
+        let (kept, _) = read(store, name).await?;
+        if kept.iter().any(|rejection| rejection.at > at) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn encode(rejections: &[Rejection]) -> BTreeMap<String, String> {
     let entries = rejections.iter().map(|it| RejectionEntry {
         id: it.id.to_string(),

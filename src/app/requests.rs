@@ -12,7 +12,6 @@ use super::state::App;
 use crate::azure::{Member, NotSignedIn};
 use crate::domain::{Approval, Assurance, Choice, HeldGrant};
 use crate::keys::check_grant;
-use crate::policy::Policy;
 use crate::values::{Address, ApprovalId};
 
 /// The most open requests that are shown.
@@ -128,15 +127,15 @@ impl App {
         caller: &Caller,
         member: &Member,
     ) -> Result<(), Error> {
-        let policy = self.config.policy.as_ref();
-        if !policy.is_some_and(Policy::allows_grants) {
+        // Without a policy there are no grants.
+        if self.config.policy.is_none() {
             return Ok(());
         }
         let mut held = grant_rows::list_grants(&self.store).await?.grants;
         let now = self.now();
         held.retain(|it| {
             let grant = &it.signed.grant;
-            it.is_active(now)
+            it.is_in_force(now)
                 && self.belongs_to(&grant.giver, member)
                 && check_grant(&it.signed, self.receipt_keys.public()).is_ok()
         });
@@ -145,12 +144,9 @@ impl App {
         let reading: Vec<_> = given_with.map(|id| self.read_listed(id, caller)).collect();
         let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
         for held in held {
-            let grant = &held.signed.grant;
             match reading.next().await {
-                Some(Ok(Some(with))) if self.accepts_grant(grant, &with.approval) => {
-                    list.grants.push((held, with));
-                }
-                Some(Ok(_)) | None => {}
+                Some(Ok(Some(with))) => list.grants.push((held, with)),
+                Some(Ok(None)) | None => {}
                 Some(Err(Unreadable)) => list.unreadable += 1,
             }
         }

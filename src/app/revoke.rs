@@ -10,7 +10,9 @@ use super::grant_rows;
 use super::identify::{Caller, Identified};
 use super::notify::Leased;
 use super::state::{App, log_events};
-use crate::domain::{Approval, DecisionResult, Revocation, RevocationStep, Revoker, State};
+use crate::domain::{
+    Approval, DecisionResult, GrantEnd, Revocation, RevocationStep, Revoker, State,
+};
 use crate::keys::FormPurpose;
 use crate::keys::receipt::{self, Contradiction, ReceiptKeys};
 use crate::store::{RowSettings, RowVersion, Store, StoreError};
@@ -38,7 +40,8 @@ impl App {
             let step = approval.clone().judge_revocation(&checked, self.now());
             !matches!(step, RevocationStep::Done(_))
         };
-        self.void_grants_if(&approval.request, revokes).await?;
+        self.void_grants_if(&approval.request, Some(id), revokes)
+            .await?;
         let purpose = FormPurpose::Revocation;
         let mut leased = Leased::default();
         let revoking =
@@ -132,7 +135,7 @@ pub async fn revoke_for_operator(
         if !approval.check_revocable(now).map_err(refused)? {
             return Ok((row.approval, false));
         }
-        grant_rows::end_given_with(store, id, now).await?;
+        grant_rows::end_given_with(store, id, GrantEnd::Operator, now).await?;
         let issuer = keys.issuer_of(approval).ok_or(Error::Bug)?;
         let by = Revoker::Operator;
         let proof = keys.sign_revocation(&issuer, approval, &by, now)?;

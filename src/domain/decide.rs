@@ -109,6 +109,8 @@ pub enum DecisionResult {
     GrantNotGiven,
     /// The standing grant has ended, by this form or before.
     GrantEnded,
+    /// The standing grant was not in force, so the form has ended nothing.
+    GrantGone,
     /// This approver has handed their seat over, by this form or before.
     HandedOver,
     /// This approver has handed their seat over before, and does not vote any more.

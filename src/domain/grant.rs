@@ -69,7 +69,7 @@ words! {
         /// Its giver revoked it.
         Giver = "giver",
         Operator = "operator",
-        /// An approver rejected what reads the same.
+        /// An approver rejected what reads the same, or revoked the approval of it.
         Rejection = "rejection",
         /// The operator paused what it covers.
         Pause = "pause",

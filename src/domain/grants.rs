@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::grant::{Grant, GrantEnd, GrantScope, SignedGrant};
 use super::standing_outbox::{GrantEnding, GrantSummary, StandingFact, StandingOutbox};
-use crate::values::Timestamp;
+use crate::values::{ApprovalId, Timestamp};
 
 /// A grant, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,6 +198,11 @@ impl Grants {
     /// Ends one grant. Returns whether there was something to end.
     pub fn end(&mut self, id: &str, by: GrantEnd, now: Timestamp) -> bool {
         self.end_where(by, now, |grant| grant.id == id)
+    }
+
+    /// Ends the grant that was given with a request, for its giver, who revoked that approval.
+    pub fn end_given_with(&mut self, id: &ApprovalId, now: Timestamp) -> bool {
+        self.end_where(GrantEnd::Giver, now, |grant| grant.given_with == *id)
     }
 
     /// Ends all grants that `is_meant`, and those that are about to be added.

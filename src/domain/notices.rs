@@ -63,6 +63,13 @@ impl Approval {
         }
     }
 
+    /// Whether a standing grant was given with this request by the approver at `index`: then the notice of its end was
+    /// queued.
+    pub fn gave_grant(&self, index: usize) -> bool {
+        let mut deliveries = self.approvers[index].deliveries.iter();
+        deliveries.any(|it| it.notice == Notice::GrantEnd)
+    }
+
     fn approver_at(&mut self, address: &Address) -> Option<&mut Approver> {
         let mut approvers = self.approvers.iter_mut();
         approvers.find(|it| it.address.is_same_mailbox(address))

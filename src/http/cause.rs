@@ -86,6 +86,7 @@ pub(super) fn cause_of_form(result: DecisionResult) -> Option<&'static str> {
         DecisionResult::Contradictory => "an approval with a reason for a rejection",
         DecisionResult::GrantRefused => "the plan allows no such standing grant",
         DecisionResult::GrantNotGiven => "the standing grant could not be given",
+        DecisionResult::GrantGone => "the standing grant is not in force",
         DecisionResult::GrantEnded | DecisionResult::HandedOver => return None,
         DecisionResult::SeatGone => "this person has handed their place over",
         DecisionResult::ReceiverMissing => "a hand-over without a receiver",

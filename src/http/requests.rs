@@ -13,7 +13,7 @@ use super::sign_in_page::explain_sign_in;
 use crate::app::{App, Caller, ListedRequest, RequestList};
 use crate::domain::HeldGrant;
 use crate::keys::FormPurpose;
-use crate::render::{self, OwnGrant, RequestsPage};
+use crate::render::{self, GrantView, OwnGrant, RequestsPage};
 
 /// The path of the list, to which the sign-in leads back.
 const PATH: &str = "/api/requests";
@@ -51,14 +51,15 @@ fn show(app: &App, caller: &Caller, list: &RequestList) -> String {
     shown.render_html()
 }
 
-/// A grant with the form that ends it; `None` if the key of its approver is no longer configured.
+/// A grant with the form that ends it.
 fn own_grant(app: &App, held: &HeldGrant, with: &ListedRequest) -> Option<OwnGrant> {
     let ListedRequest { approval, approver } = with;
     let token = app
         .link_keys
         .csrf_token(approval, *approver, FormPurpose::Grant)?;
-    let zone = &app.config.brand.zone;
-    Some(OwnGrant::new(held, approval, token, zone, app.now()))
+    let is_accepted = app.accepts_grant(&held.signed.grant, approval);
+    let view = GrantView::new(held, is_accepted, &app.config.brand.zone, app.now());
+    Some(OwnGrant::new(view, approval, token))
 }
 
 /// The page of a list that is not shown, with the next step for the person.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
-use super::link_keys::LinkKeys;
+use super::link_keys::{LinkKey, LinkKeys};
 use crate::domain::{Approval, Approver, Request};
 use crate::values::Address;
 
@@ -37,6 +37,11 @@ impl FormPurpose {
             Self::Grant => "oversight form of a standing grant 1",
             Self::HandOver => "oversight form of a hand-over 1",
         }
+    }
+
+    /// Whether it only takes back what was allowed.
+    fn takes_back(self) -> bool {
+        matches!(self, Self::Revocation | Self::Grant)
     }
 }
 
@@ -99,15 +104,17 @@ impl LinkKeys {
     }
 
     /// The CSRF token of a form shown to the approver at `index`. Through the approver MAC it is bound to
-    /// everything that was shown.
+    /// everything that was shown. `None` if the key of that is no longer configured, unless the form only takes
+    /// back: a person who signed in needs no link for that.
     pub fn csrf_token(
         &self,
         approval: &Approval,
         index: usize,
         purpose: FormPurpose,
     ) -> Option<String> {
-        let mac = self.derive(purpose.label(), &approval.approvers[index])?;
-        Some(BASE64URL.encode(mac.as_ref()))
+        let approver = &approval.approvers[index];
+        let key = *self.form_keys(approver, purpose).first()?;
+        Some(form_token(key, approver, purpose))
     }
 
     /// Whether `token` is that token.
@@ -118,12 +125,33 @@ impl LinkKeys {
         purpose: FormPurpose,
         token: &str,
     ) -> bool {
-        self.csrf_token(approval, index, purpose)
-            .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))
+        let approver = &approval.approvers[index];
+        let is_of = |key: &LinkKey| {
+            let form = form_token(key, approver, purpose);
+            bool::from(form.as_bytes().ct_eq(token.as_bytes()))
+        };
+        self.form_keys(approver, purpose).into_iter().any(is_of)
+    }
+
+    /// The keys whose tokens count in a form. The first one makes them.
+    fn form_keys(&self, approver: &Approver, purpose: FormPurpose) -> Vec<&LinkKey> {
+        match self.find(&approver.link_key) {
+            Some(key) => vec![key],
+            None if purpose.takes_back() => self.all().collect(),
+            None => Vec::new(),
+        }
     }
 
     pub(super) fn derive(&self, purpose: &str, approver: &Approver) -> Option<hmac::Tag> {
         let key = self.find(&approver.link_key)?;
-        Some(key.mac([purpose, &key.kid, &approver.mac].map(str::as_bytes)))
+        Some(derive_by(key, purpose, approver))
     }
+}
+
+fn form_token(key: &LinkKey, approver: &Approver, purpose: FormPurpose) -> String {
+    BASE64URL.encode(derive_by(key, purpose.label(), approver).as_ref())
+}
+
+fn derive_by(key: &LinkKey, purpose: &str, approver: &Approver) -> hmac::Tag {
+    key.mac([purpose, &key.kid, &approver.mac].map(str::as_bytes))
 }

@@ -384,7 +384,7 @@ fn render_news(
 const ASKED_AGAIN: &str =
     "An agent asks others for what you rejected. They see your rejection and your words.";
 const GRANT_ENDED: &str =
-    "The standing grant that you gave with this approval has ended: people are asked again.";
+    "The standing grant that you gave with this approval has ended: it approves nothing more.";
 
 fn render_later(
     approval: &Approval,

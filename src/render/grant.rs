@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::subject::short_id;
 use super::time::{Sentence, Zone};
 use crate::domain::{GrantEnd, GrantState, GrantTerms, GrantWish, HeldGrant};
-use crate::values::Timestamp;
+use crate::values::{Address, Timestamp};
 
 /// The times that are offered, as far as the rule allows.
 const OFFERED: [Duration; 3] = [
@@ -57,7 +58,9 @@ impl GrantOffer {
 /// The standing grant that an approver gave.
 pub struct GrantView {
     pub(super) what: Sentence,
-    pub(super) can_end: bool,
+    can_end: bool,
+    /// The request of the giver's newer grant, which took the place of this one.
+    pub(super) newer: Option<String>,
 }
 
 impl GrantView {
@@ -98,7 +101,9 @@ impl GrantView {
                 let by = match by {
                     GrantEnd::Giver => "You ended",
                     GrantEnd::Operator => "The operator ended",
-                    GrantEnd::Rejection => "The rejection of such a request ended",
+                    GrantEnd::Rejection => {
+                        "A person rejected such a request, or revoked the approval of one, which ended"
+                    }
                     GrantEnd::Pause => "A pause by the operator ended",
                 };
                 Sentence::new(format!("{by} the standing grant that you gave, on "))
@@ -107,7 +112,8 @@ impl GrantView {
             }
         };
         let can_end = held.is_in_force(now);
-        let unclaimed = if can_end && state == GrantState::UsedUp {
+        let is_over = state == GrantState::UsedUp || !is_accepted && held.used > 0;
+        let unclaimed = if can_end && is_over {
             " What it has approved and the agent has not started can still run, until you end it."
         } else {
             ""
@@ -115,6 +121,46 @@ impl GrantView {
         Self {
             what: what.words(format!(" {used}{unclaimed}")),
             can_end,
+            newer: None,
+        }
+    }
+
+    /// Whether its giver can end it.
+    pub fn can_end(&self) -> bool {
+        self.can_end
+    }
+
+    /// A grant whose place a newer one for exactly the same took, on the page of a `giver`. Only who `has_list` can open
+    /// the page of another request of theirs from here.
+    pub fn replaced(
+        newer: &HeldGrant,
+        giver: &Address,
+        has_list: bool,
+        zone: &Zone,
+        now: Timestamp,
+    ) -> Self {
+        let grant = &newer.signed.grant;
+        let is_own = grant.giver == *giver;
+        let request = &grant.given_with;
+        let by = if is_own { "you" } else { grant.giver.as_str() };
+        let ends = match newer.is_in_force(now) {
+            false => String::new(),
+            true if is_own => " You can end the newer one on the page of that request.".to_owned(),
+            true => format!(
+                " {by} or the operator can end the newer one, and so does a rejection of the same."
+            ),
+        };
+        let what = Sentence::new(format!(
+            "A newer one for exactly the same took the place of the standing grant that you gave: {by} gave it with #{}, on ",
+            short_id(request)
+        ));
+        let what = what.time(zone.time(grant.given_at)).words(format!(
+            ". What yours has approved and the agent has not started does not run.{ends}"
+        ));
+        Self {
+            what,
+            can_end: false,
+            newer: (is_own && has_list).then(|| request.to_string()),
         }
     }
 }

@@ -13,8 +13,8 @@ use super::secrets::{Hidden, Withheld};
 use super::subject::sum_of_money;
 use super::template::render;
 use super::text::{Text, truncate};
-use super::time::{Sentence, Time, Zone};
-use crate::domain::{Approval, Choice, Execution, HeldGrant, Status, Verdict};
+use super::time::{Sentence, Time};
+use crate::domain::{Approval, Choice, Execution, Status, Verdict};
 use crate::reveal::{self, Alarms};
 use crate::values::{Owner, Timestamp};
 
@@ -152,16 +152,11 @@ impl What {
 }
 
 impl OwnGrant {
-    pub fn new(
-        held: &HeldGrant,
-        approval: &Approval,
-        token: String,
-        zone: &Zone,
-        now: Timestamp,
-    ) -> Self {
+    /// `view` is the grant that was given with the approval of this request.
+    pub fn new(view: GrantView, approval: &Approval, token: String) -> Self {
         Self {
             what: What::new(approval),
-            view: GrantView::new(held, true, zone, now),
+            view,
             token,
         }
     }

@@ -73,7 +73,9 @@ fn ended_by(by: GrantEnding) -> &'static str {
     match by {
         GrantEnding::Giver => "the approver who gave it",
         GrantEnding::Operator => "the operator",
-        GrantEnding::Rejection => "the rejection of such a request",
+        GrantEnding::Rejection => {
+            "a rejection of such a request, or the revocation of its approval"
+        }
         GrantEnding::Pause => "a pause by the operator",
         GrantEnding::Replacement => "a newer one in its place",
         GrantEnding::Uses => "its last use",

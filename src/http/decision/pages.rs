@@ -5,7 +5,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::draft::Draft;
 use super::result::{explain_fault, is_about_code, is_about_reason, message, status_code};
-use crate::app::{App, Identified};
+use crate::app::{App, GivenGrant, Identified};
 use crate::domain::{
     Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, SignInFault,
     Status, Tally,
@@ -126,14 +126,14 @@ impl Forms<'_> {
             has_link,
             ..
         } = self.identified;
-        let link = self.app.link_keys.link_token(self.approval, approver)?;
+        let link = self.app.link_keys.link_token(self.approval, approver);
         Some(match assurance {
             // Only who came with the link gets it back.
             Assurance::Entra(_) => Identification::SignedIn {
-                link: Some(link).filter(|_| has_link),
+                link: link.filter(|_| has_link),
             },
             Assurance::Link | Assurance::LinkOnly => Identification::Link {
-                link,
+                link: link?,
                 locked: is_locked(&self.approval.approvers[approver], purpose),
             },
         })
@@ -218,11 +218,17 @@ pub(super) async fn show(
     let is_handed_over = approval.plan.hand_over_by(approver).is_some();
     let hand_over = forms.hand_over();
     decision_page.can_reveal = decision_page.hidden > 0 && !is_signed_in && !is_handed_over;
-    let can_end_grant = given.as_ref().is_some_and(|held| held.is_in_force(now));
-    decision_page.grant = given.map(|held| {
-        let is_accepted = app.accepts_grant(&held.signed.grant, approval);
-        GrantView::new(&held, is_accepted, &app.config.brand.zone, now)
+    decision_page.grant = given.map(|given| match given {
+        GivenGrant::Held(held) => {
+            let is_accepted = app.accepts_grant(&held.signed.grant, approval);
+            GrantView::new(&held, is_accepted, zone, now)
+        }
+        GivenGrant::Replaced(newer) => {
+            let giver = &approval.approvers[approver].address;
+            GrantView::replaced(&newer, giver, is_signed_in, zone, now)
+        }
     });
+    let can_end_grant = decision_page.grant.as_ref().is_some_and(GrantView::can_end);
     if decision_page.refresh.is_some() {
         decision_page.forms_page = Some(address(id, &link, &[(FORMS, "1")]));
         decision_page.is_revocable = is_revocable;

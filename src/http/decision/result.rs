@@ -23,6 +23,7 @@ pub(super) fn status_code(result: DecisionResult) -> StatusCode {
         | DecisionResult::NotNeeded
         | DecisionResult::TooEarly { .. }
         | DecisionResult::SeatGone
+        | DecisionResult::GrantGone
         | DecisionResult::InvalidForm => StatusCode::CONFLICT,
         DecisionResult::Late => StatusCode::GONE,
         DecisionResult::CommentMissing
@@ -73,6 +74,9 @@ pub(super) fn message(
         }
         DecisionResult::GrantNotGiven => {
             "Your approval is recorded, for this once. The standing grant was not given, or not yet: if it is, this page shows it when you open it again."
+        }
+        DecisionResult::GrantGone => {
+            "Nothing was ended: the standing grant that you gave is not in force any more. If a newer one for exactly the same took its place, this page says so below, and who can end that one."
         }
         DecisionResult::AlreadyClosed => {
             return Some(format!(

@@ -13,7 +13,7 @@ use crate::harness::{ALICE, BOB, TestGate, object};
 use crate::operate::operate;
 
 /// Claims what a grant has approved; whether it was granted.
-async fn can_claim(gate: &TestGate, approval: &Approval) -> bool {
+pub(super) async fn can_claim(gate: &TestGate, approval: &Approval) -> bool {
     let body = Claim {
         nonce: NONCE.to_owned(),
         secret: None,
@@ -31,7 +31,7 @@ async fn can_claim(gate: &TestGate, approval: &Approval) -> bool {
 }
 
 /// What reads the same as `restart`, and is not exactly the same.
-fn spelt(service: &str) -> NewApproval {
+pub(super) fn spelt(service: &str) -> NewApproval {
     NewApproval {
         parameters: object(json!({"service": service, "zone": 1})),
         ..restart()
@@ -39,7 +39,7 @@ fn spelt(service: &str) -> NewApproval {
 }
 
 /// Approves with a grant for an hour and 10 uses.
-async fn give(gate: &TestGate, asked: &Approval, giver: &str) {
+pub(super) async fn give(gate: &TestGate, asked: &Approval, giver: &str) {
     let answer = approve_with_grant(gate, asked, giver, ["3600", "10"]).await;
     assert_eq!(answer.status, 303, "{}", answer.body);
 }
