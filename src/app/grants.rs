@@ -314,7 +314,7 @@ impl App {
         Ok((row.approval, (identified, result)))
     }
 
-    /// Ends a grant for the operator. Returns `false` if it had ended before.
+    /// Ends a grant for the operator. Returns `false` if it was ended before.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such grant, or the store's own.

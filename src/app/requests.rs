@@ -132,7 +132,7 @@ impl App {
         if !policy.is_some_and(Policy::allows_grants) {
             return Ok(());
         }
-        let mut held = grant_rows::list_grants(&self.store).await?.grants;
+        let mut held = grant_rows::list_grants(&self.store, None).await?.grants;
         let now = self.now();
         held.retain(|it| {
             let grant = &it.signed.grant;
