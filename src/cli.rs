@@ -15,6 +15,7 @@ mod list;
 mod log;
 mod maintenance;
 mod operate;
+mod output;
 mod policy;
 mod purge;
 mod reconcile;
@@ -25,7 +26,6 @@ mod value_parsers;
 mod verify;
 mod webhooks;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,6 +35,7 @@ use human_oversight::config::{ConfigErrors, TableSettings, ensure_text, unknown_
 use human_oversight::version::VERSION;
 
 use clock::clock;
+use output::complain;
 
 const ENVIRONMENT: &str = "\
 Settings of the gate (environment variables):
@@ -140,6 +141,10 @@ pub(crate) async fn main() -> ExitCode {
     if !matches!(command, None | Some(Command::Check(_))) {
         print_unknown_settings();
     }
+    output::end(run(command).await)
+}
+
+async fn run(command: Option<Command>) -> ExitCode {
     match command {
         None => run_gate(serve::run()).await,
         Some(Command::Demo { timeout }) => run_gate(demo::run(timeout)).await,
@@ -275,17 +280,16 @@ fn print_unknown_settings() {
     for setting in unknown_settings(std::env::vars_os().map(|(name, _)| name)) {
         let nearest = setting.nearest.map(|it| format!(": {it} may be meant"));
         let nearest = nearest.unwrap_or_default();
-        // What cannot be written is lost: the log of the gate may be on a full disk.
         let name = setting.name;
-        let line =
-            format_args!("human-oversight: {name} is no setting and has no effect{nearest}\n");
-        std::io::stderr().write_fmt(line).ok();
+        complain(&format!(
+            "human-oversight: {name} is no setting and has no effect{nearest}"
+        ));
     }
 }
 
 /// Each line tells by itself what it is about: the Functions host logs each alone.
 fn print_lines(what: &str, error: &anyhow::Error) {
     for line in format!("{error:#}").lines() {
-        eprintln!("{what}: {line}");
+        complain(&format!("{what}: {line}"));
     }
 }

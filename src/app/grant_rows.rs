@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::attempts::back_off;
 use super::error::Error;
 use crate::domain::{Grant, GrantEnd, Grants, HeldGrant, PauseScope};
+use crate::keys::{ReceiptKeys, check_grant};
 use crate::store::{StandingKind, StandingRow, Store, StoreError, decode_grants, encode_grants};
 use crate::values::{ApprovalId, Owner, Timestamp};
 
@@ -21,27 +22,36 @@ const LONGEST_PAUSE: u32 = 12;
 #[derive(Clone, Debug, Default)]
 pub struct GrantList {
     pub grants: Vec<HeldGrant>,
-    /// The rows that cannot be trusted; their grants approve nothing.
+    /// The rows, and the grants of others, that cannot be trusted; they approve nothing.
     pub unreadable: usize,
 }
 
-/// Lists the standing grants, also those that have ended, as long as their rows are kept.
+/// Lists the standing grants, also those that have ended, as long as their rows are kept. Without receipt keys, their
+/// signatures are not checked.
 ///
 /// # Errors
 /// The store's own.
-pub async fn list_grants(store: &Store) -> Result<GrantList, Error> {
+pub async fn list_grants(store: &Store, keys: Option<&ReceiptKeys>) -> Result<GrantList, Error> {
+    let is_signed =
+        |held: &HeldGrant| keys.is_none_or(|keys| check_grant(&held.signed, keys.public()).is_ok());
     store.prepare().await?;
     let mut list = GrantList::default();
     for row in store.standing_rows_of(StandingKind::Grant).await? {
         match row.and_then(|row| decode_grants(&row.columns)) {
-            Ok(grants) => list.grants.extend(grants.held),
+            Ok(grants) => {
+                let count = grants.held.len();
+                let before = list.grants.len();
+                list.grants
+                    .extend(grants.held.into_iter().filter(is_signed));
+                list.unreadable += before + count - list.grants.len();
+            }
             Err(_) => list.unreadable += 1,
         }
     }
     Ok(list)
 }
 
-/// Ends a grant for the operator. Returns `false` if it had ended before.
+/// Ends a grant for the operator, also one whose time seems to be over. Returns `false` if it was ended before.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such grant, or the store's own.
@@ -124,7 +134,7 @@ async fn end_where(
             &row.name,
             || now,
             |grants, now| {
-                let can_end = |held: &HeldGrant| meant(&held) && held.can_end(now);
+                let can_end = |held: &HeldGrant| meant(&held) && held.can_end_by(by, now);
                 let any = grants.held.iter().any(can_end);
                 any.then(|| grants.void(by, now, &is_meant))
             },
@@ -199,7 +209,7 @@ pub(super) async fn void(
 ) -> Result<bool, StoreError> {
     let voided = change(store, name, &clock, |grants, now| {
         let is_needed = may_be_added || *grants != Grants::default();
-        let any = grants.held.iter().any(|held| held.can_end(now));
+        let any = grants.held.iter().any(|held| held.can_end_by(by, now));
         is_needed.then(|| {
             if let Some(id) = revoked {
                 grants.end_given_with(id, now);

@@ -289,7 +289,7 @@ impl App {
         Ok(())
     }
 
-    /// Ends a grant for the operator. Returns `false` if it had ended before.
+    /// Ends a grant for the operator. Returns `false` if it was ended before.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such grant, or the store's own.

@@ -39,7 +39,7 @@ pub struct Inspected {
     /// The requests that are open, or of which an email [is not sent](is_unsent).
     pub requests: Vec<Approval>,
     pub damaged: Vec<DamagedRow>,
-    /// Requests that cannot be read, in a listing that does not name them; each may belong there.
+    /// Requests that cannot be read or trusted, in a listing that does not name them; each may belong there.
     pub unreadable: usize,
     /// `None` at the end.
     pub next: Option<Position>,
@@ -72,10 +72,10 @@ pub async fn inspect(
             for row in page {
                 match (what, row.approval) {
                     (Inspection::Open, Ok(approval)) if approval.is_open(now) => {
-                        found.requests.push(approval);
+                        found.list(approval, keys);
                     }
                     (Inspection::Unsent, Ok(approval)) if has_unsent(&approval) => {
-                        found.requests.push(approval);
+                        found.list(approval, keys);
                     }
                     (Inspection::Damaged, read) => {
                         let damage = cause_of_damage(read, keys);
@@ -154,6 +154,14 @@ fn cause_of_damage(
 }
 
 impl Inspected {
+    fn list(&mut self, approval: Approval, keys: Option<&ReceiptKeys>) {
+        if keys.is_none_or(|keys| receipt::check(&approval, keys.public()).is_ok()) {
+            self.requests.push(approval);
+        } else {
+            self.unreadable += 1;
+        }
+    }
+
     fn add(
         &mut self,
         table: &'static str,

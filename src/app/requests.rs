@@ -131,7 +131,7 @@ impl App {
         if self.config.policy.is_none() {
             return Ok(());
         }
-        let mut held = grant_rows::list_grants(&self.store).await?.grants;
+        let mut held = grant_rows::list_grants(&self.store, None).await?.grants;
         let now = self.now();
         held.retain(|it| {
             let grant = &it.signed.grant;

@@ -35,19 +35,26 @@ pub fn event(
     }
     let body = json!({"type": kind.word(), "timestamp": event.at.to_string(), "data": data});
     Message {
-        id: message_id(approval, attempt),
+        id: message_id(approval, attempt, (event, kind)),
         body: body.to_string(),
     }
 }
 
-/// Named by request, event and channel. The time tells requests apart that have the same id at different gates.
-fn message_id(approval: &Approval, attempt: &ChannelAttempt) -> String {
+/// Named by request, event and channel. The time tells requests apart that have the same id at different gates; kind and
+/// time of the event, what has happened since a backup was restored from what was lost.
+fn message_id(
+    approval: &Approval,
+    attempt: &ChannelAttempt,
+    (event, kind): (&Event, ChannelEvent),
+) -> String {
     let request = &approval.request;
     let named = format!(
-        "{}\n{}\n{}\n{}\n{}",
+        "{}\n{}\n{}\n{}\n{}\n{}\n{}",
         request.id,
         request.requested_at,
         attempt.event,
+        kind.word(),
+        event.at,
         attempt.purpose.word(),
         attempt.channel
     );

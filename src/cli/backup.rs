@@ -13,15 +13,18 @@ use anyhow::{Context, bail};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::Approval;
 use human_oversight::private_files;
-use human_oversight::store::{StandingKind, Store, StoreError, decode_grants, ensure_readable};
+use human_oversight::store::{
+    StandingKind, Store, StoreError, decode_grants, ensure_readable, is_standing_copy,
+};
 use human_oversight::values::{Clock, Timestamp};
 use serde_json::{Map, Value};
 
 use super::copied::{copied_lines, ensure_no_row_twice, set_keys};
 use super::maintenance::{
     ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
-    required_link_keys, say,
+    required_link_keys,
 };
+use super::output::say;
 use super::unfinished::Unfinished;
 
 /// Copies all rows into a new `file`. Each is a consistent state of its request; the copy as a whole is not,
@@ -167,6 +170,7 @@ pub(crate) async fn restore(
     Ok(ExitCode::from(u8::from(summary.unsound > 0)))
 }
 
+/// Standing rows come first: a pause stands, and a rejection is known, before there is a request that they stop.
 async fn restore_lines(
     store: &Store,
     file: &Path,
@@ -174,31 +178,16 @@ async fn restore_lines(
     now: Timestamp,
     summary: &mut Summary,
 ) -> anyhow::Result<()> {
+    let whole = copied_lines(file)?.map_while(Result::ok);
+    for (number, columns) in whole.filter(|(_, columns)| is_standing_copy(columns)) {
+        let restored = restore_line(store, columns, other_gate).await;
+        summary.add(number, restored, now)?;
+    }
     for line in copied_lines(file)? {
         let (number, columns) = line?;
-        match restore_line(store, columns, other_gate).await {
-            Ok(Restored::Request(request)) => {
-                summary.put_back += 1;
-                summary.open += u64::from(request.is_some_and(|it| it.is_open(now)));
-            }
-            Ok(Restored::Row) => summary.put_back += 1,
-            Ok(Restored::Decision) => summary.decisions += 1,
-            Ok(Restored::Pause) => summary.pauses += 1,
-            Ok(Restored::Channel) => summary.channels += 1,
-            Ok(Restored::Budget) => summary.budgets += 1,
-            Ok(Restored::Nothing) => {}
-            Ok(Restored::Grants(number)) => summary.grants += number,
-            Err(StoreError::AlreadyExists) => summary.there += 1,
-            Err(
-                error @ (StoreError::Damaged(_)
-                | StoreError::LaterVersion(_)
-                | StoreError::OtherGate(_)
-                | StoreError::Legacy),
-            ) => {
-                summary.unsound += 1;
-                say(&format!("line {number}: {error}"));
-            }
-            Err(error) => return Err(error).context(format!("line {number} cannot be stored")),
+        if !is_standing_copy(&columns) {
+            let restored = restore_line(store, columns, other_gate).await;
+            summary.add(number, restored, now)?;
         }
     }
     Ok(())
@@ -220,6 +209,40 @@ struct Summary {
 }
 
 impl Summary {
+    /// Takes what became of a line.
+    fn add(
+        &mut self,
+        number: u64,
+        restored: Result<Restored, StoreError>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        match restored {
+            Ok(Restored::Request(request)) => {
+                self.put_back += 1;
+                self.open += u64::from(request.is_some_and(|it| it.is_open(now)));
+            }
+            Ok(Restored::Row) => self.put_back += 1,
+            Ok(Restored::Decision) => self.decisions += 1,
+            Ok(Restored::Pause) => self.pauses += 1,
+            Ok(Restored::Channel) => self.channels += 1,
+            Ok(Restored::Budget) => self.budgets += 1,
+            Ok(Restored::Nothing) => {}
+            Ok(Restored::Grants(number)) => self.grants += number,
+            Err(StoreError::AlreadyExists) => self.there += 1,
+            Err(
+                error @ (StoreError::Damaged(_)
+                | StoreError::LaterVersion(_)
+                | StoreError::OtherGate(_)
+                | StoreError::Legacy),
+            ) => {
+                self.unsound += 1;
+                say(&format!("line {number}: {error}"));
+            }
+            Err(error) => return Err(error).context(format!("line {number} cannot be stored")),
+        }
+        Ok(())
+    }
+
     fn say(&self) {
         let Self {
             put_back,

@@ -17,7 +17,8 @@ use human_oversight::config::{
 use human_oversight::values::Address;
 use serde_json::{Value, json};
 
-use super::maintenance::{named, say};
+use super::maintenance::named;
+use super::output::show;
 use super::value_parsers;
 use settings::Settings;
 
@@ -70,7 +71,7 @@ fn print_settings() {
             Some(value) if may_have_secret(value) => "(not shown, because it may have a secret)",
             Some(value) => value,
         };
-        say(&format!("{name}={shown}"));
+        show(&format!("{name}={shown}"));
     }
 }
 
@@ -103,13 +104,13 @@ fn print(options: &Options, findings: &[Named]) -> ExitCode {
             json!({"name": name, "status": finding.grade.word(), "detail": finding.detail})
         });
         let checks: Value = checks.collect();
-        say(&format!(
+        show(&format!(
             "{:#}",
             json!({"status": grade.word(), "checks": checks})
         ));
     } else {
         for (name, Finding { grade, detail }) in findings {
-            say(&format!("{:<8} {name:<9} {detail}", grade.word()));
+            show(&format!("{:<8} {name:<9} {detail}", grade.word()));
         }
     }
     ExitCode::from(match grade {
@@ -185,7 +186,7 @@ fn say_what_changes() -> ExitCode {
     let lookup = |name: &str| std::env::var(name).ok();
     let items = upgrade_items(lookup);
     for item in &items {
-        say(&format!(
+        show(&format!(
             "{}: {}\n  {}",
             item.setting, item.change, item.remedy
         ));
@@ -200,7 +201,7 @@ fn say_what_changes() -> ExitCode {
         (false, _) => ExitCode::from(2),
         (true, false) => ExitCode::FAILURE,
         (true, true) => {
-            say("Nothing changes for a gate with these settings.");
+            show("Nothing changes for a gate with these settings.");
             ExitCode::SUCCESS
         }
     }

@@ -18,7 +18,7 @@ use human_oversight_protocol::receipt;
 use human_oversight_protocol::types::Approval;
 use serde::Serialize;
 
-use super::maintenance::say;
+use super::output::say;
 use super::serve;
 
 const AGENT: &str = "UserManagerAgent";

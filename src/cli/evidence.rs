@@ -18,7 +18,8 @@ use human_oversight_protocol::types::KeySet;
 
 use super::clock::{clock, now};
 use super::copied::{for_each_copied_row, set_keys};
-use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, open, say};
+use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, open};
+use super::output::say;
 use super::unfinished::Unfinished;
 use super::value_parsers::date;
 use super::verify::{Verification, receipt_keys};

@@ -2,15 +2,18 @@
 //! the table of decisions; `index rebuild-lists`: the same for the lists
 //! of people who sign in; and `index rebuild-due`: writes the due index as the rows name it.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use human_oversight::config::{StoreConfig, TableSettings};
-use human_oversight::store::{RowVersion, StoreError};
+use human_oversight::keys::receipt;
+use human_oversight::store::{RowVersion, StoreError, StoredRow};
 use human_oversight::values::Clock;
 
-use super::maintenance::{for_each_row, link_keys, open, open_existing, say};
+use super::maintenance::{for_each_row, link_keys, open, open_existing, receipt_keys};
+use super::output::say;
 
 #[derive(Subcommand)]
 pub(crate) enum IndexCommand {
@@ -46,6 +49,14 @@ struct Found {
     untrusted: u64,
 }
 
+impl Found {
+    fn leave_out(&mut self, row: &StoredRow, why: &impl Display) {
+        let (partition, key) = &row.keys;
+        self.untrusted += 1;
+        say(&format!("{partition}/{key}: {why}"));
+    }
+}
+
 /// Keeps every decision that is not kept yet. The exit code is 1 if rows cannot be trusted; those are left out, and
 /// named.
 ///
@@ -56,10 +67,18 @@ async fn rebuild(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCo
         bail!("with HO_ROWS=1 no decision is kept");
     }
     let store = open_existing(&settings, clock)?;
+    let keys = receipt_keys(&settings)?;
     let mut found = Found::default();
     for_each_row(&store, async |row| {
         match &row.approval {
             Ok(approval) if approval.decision().is_some() => {
+                let checked = keys
+                    .as_ref()
+                    .map(|keys| receipt::check(approval, keys.public()));
+                if let Some(Err(contradiction)) = checked {
+                    found.leave_out(&row, &contradiction);
+                    return Ok(());
+                }
                 let kept = store.keep_decided(approval).await;
                 if kept.context("a decision cannot be kept")? {
                     found.kept += 1;
@@ -69,11 +88,7 @@ async fn rebuild(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCo
             }
             Ok(_) => found.undecided += 1,
             Err(StoreError::Legacy) => found.legacy += 1,
-            Err(error) => {
-                let (partition, key) = &row.keys;
-                found.untrusted += 1;
-                say(&format!("{partition}/{key}: {error}"));
-            }
+            Err(error) => found.leave_out(&row, error),
         }
         Ok(())
     })

@@ -9,7 +9,8 @@ use human_oversight::config::TableSettings;
 use human_oversight::keys::{ReceiptKeys, keyring};
 use human_oversight_protocol::receipt::thumbprint;
 
-use super::maintenance::{named, say};
+use super::maintenance::named;
+use super::output::show;
 
 /// The algorithm with which a receipt key signs.
 #[derive(Clone, Copy, ValueEnum)]
@@ -27,9 +28,9 @@ pub(crate) fn run(algorithm: Algorithm) {
     };
     let parsed = keyring::parse(&receipt_key).and_then(|keys| ReceiptKeys::new(&keys));
     let receipt_keys = parsed.expect("a generated key is valid");
-    say(&format!("HO_LINK_KEYS={}", keyring::generate_link_key()));
-    say(&format!("HO_RECEIPT_KEYS={receipt_key}"));
-    say(&format!(
+    show(&format!("HO_LINK_KEYS={}", keyring::generate_link_key()));
+    show(&format!("HO_RECEIPT_KEYS={receipt_key}"));
+    show(&format!(
         "HO_KEYS={}",
         thumbprint(&receipt_keys.public().keys[0])
     ));
@@ -43,6 +44,6 @@ pub(crate) fn print_public(settings: &TableSettings) -> anyhow::Result<ExitCode>
     let keys = named(settings, &settings.receipt_keys, "receipt.keys")?;
     let keys = keys.context("HO_RECEIPT_KEYS is not set")?;
     let keys = ReceiptKeys::new(&keys).context("HO_RECEIPT_KEYS cannot be used")?;
-    say(&serde_json::to_string_pretty(keys.public()).context("the keys cannot be written")?);
+    show(&serde_json::to_string_pretty(keys.public()).context("the keys cannot be written")?);
     Ok(ExitCode::SUCCESS)
 }

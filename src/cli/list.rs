@@ -7,14 +7,14 @@ use clap::Args;
 use human_oversight::app;
 use human_oversight::config::TableSettings;
 use human_oversight::http::{inspection, listed};
-use human_oversight::keys::ReceiptKeys;
 use human_oversight::values::{ApprovalId, Clock};
 use human_oversight_protocol::operate::{Listed, What};
 use serde::Serialize;
 use serde_json::json;
 
-use super::maintenance::{named, open_existing, say};
+use super::maintenance::{Access, check_clock, open_existing, receipt_keys};
 use super::operate::remote;
+use super::output::{say, show};
 
 /// List requests: what is open, what is not sent, or what cannot be trusted
 ///
@@ -69,9 +69,8 @@ pub(crate) async fn list(
     options: &ListOptions,
 ) -> anyhow::Result<ExitCode> {
     let store = open_existing(&settings, clock.clone())?;
-    let keys = named(&settings, &settings.receipt_keys, "receipt.keys")?;
-    let keys = keys.map(|keys| ReceiptKeys::new(&keys)).transpose();
-    let keys = keys.context("HO_RECEIPT_KEYS cannot be used")?;
+    check_clock(&store, Access::Reads).await?;
+    let keys = receipt_keys(&settings)?;
     let what = inspection(options.what.wire());
     let (mut printer, mut from, now) = (Printer::new(options), None, clock());
     loop {
@@ -112,6 +111,7 @@ pub(crate) async fn resend(
     id: &ApprovalId,
 ) -> anyhow::Result<ExitCode> {
     let store = open_existing(&settings, clock.clone())?;
+    check_clock(&store, Access::Writes).await?;
     let queued = match app::resend(&store, id, &clock).await {
         Ok(queued) => queued,
         Err(app::Error::NotFound) => bail!("no request has this id"),
@@ -202,9 +202,9 @@ impl Printer {
     fn print(&mut self, text: &str, json: &impl Serialize) {
         self.printed += 1;
         if self.json {
-            say(&serde_json::to_string(json).expect("plain structs are JSON"));
+            show(&serde_json::to_string(json).expect("plain structs are JSON"));
         } else {
-            say(text);
+            show(text);
         }
     }
 
@@ -218,12 +218,12 @@ impl Printer {
         let unreadable = self.unreadable;
         match (self.json, unreadable) {
             (true, 0) => {}
-            (true, _) => say(&json!({"unreadable": unreadable}).to_string()),
-            (false, _) => say(&format!("{} {what}.", self.printed)),
+            (true, _) => show(&json!({"unreadable": unreadable}).to_string()),
+            (false, _) => show(&format!("{} {what}.", self.printed)),
         }
         if !self.json && unreadable > 0 {
-            say(&format!(
-                "{unreadable} requests cannot be read; each of them may be {what}: see `verify`."
+            show(&format!(
+                "{unreadable} requests cannot be read or trusted; each of them may be {what}: see `verify`."
             ));
         }
         let has_damage = self.what == What::Damaged && self.printed > 0;

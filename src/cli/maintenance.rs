@@ -1,16 +1,17 @@
 //! What the commands for the table share.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use human_oversight::config::{StoreConfig, TableSettings};
-use human_oversight::keys::LinkKeys;
 use human_oversight::keys::keyring::{self, NamedKey};
+use human_oversight::keys::{LinkKeys, ReceiptKeys};
 use human_oversight::store::{
     EMBEDDED_FILE, Store, StoredDecidedRow, StoredRow, StoredStandingRow,
 };
 use human_oversight::values::Clock;
+
+use super::output::complain;
 
 /// Opens the table; for the limit and the keys see [`Store::embedded`].
 pub(crate) fn open(
@@ -39,6 +40,37 @@ pub(crate) fn open_existing(settings: &TableSettings, clock: Clock) -> anyhow::R
     ensure_store_exists(settings)?;
     let link_keys = required_link_keys(settings)?;
     open(settings, 0, clock, Some(link_keys))
+}
+
+/// What a command does with the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Reads,
+    /// It also judges by the time what it writes.
+    Writes,
+}
+
+/// Compares the clock of this machine with that of the store. If it is so far off that a gate on this machine would
+/// date nothing, a command that reads says so.
+///
+/// # Errors
+/// Then, for a command that writes; or when the store cannot be read.
+pub(crate) async fn check_clock(store: &Store, access: Access) -> anyhow::Result<()> {
+    store.look().await.context("the table cannot be read")?;
+    let Some(difference) = store.clock_difference().filter(|it| it.is_wrong()) else {
+        return Ok(());
+    };
+    let wrong = format!("the clock of this machine is {difference}");
+    if access == Access::Writes {
+        bail!(
+            "{wrong}, so that it would end or keep the wrong things: nothing was done. Set the clock, or work through \
+             the gate where the command takes --url"
+        );
+    }
+    complain(&format!(
+        "human-oversight: {wrong}: what is said here to be open, over or active may not be so"
+    ));
+    Ok(())
 }
 
 /// Calls `visit` with every row, page by page.
@@ -97,6 +129,13 @@ pub(crate) async fn for_each_decided_row(
     }
 }
 
+/// The receipt keys, if they are configured or in the local key file.
+pub(crate) fn receipt_keys(settings: &TableSettings) -> anyhow::Result<Option<ReceiptKeys>> {
+    let keys = named(settings, &settings.receipt_keys, "receipt.keys")?;
+    let keys = keys.map(|keys| ReceiptKeys::new(&keys)).transpose();
+    keys.context("HO_RECEIPT_KEYS cannot be used")
+}
+
 /// The link keys, if they are configured or in the local key file.
 pub(crate) fn link_keys(settings: &TableSettings) -> anyhow::Result<Option<Arc<LinkKeys>>> {
     let keys = named(settings, &settings.link_keys, "link.keys")?;
@@ -124,13 +163,6 @@ pub(crate) fn named(
             read().map(Some).with_context(|| file.display().to_string())
         }
         _ => Ok(None),
-    }
-}
-
-/// Prints a line. Behind a pipe that its reader has closed, as `| head` does, the process ends.
-pub(crate) fn say(line: &str) {
-    if writeln!(io::stdout(), "{line}").is_err() {
-        std::process::exit(2);
     }
 }
 

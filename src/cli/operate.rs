@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
-use human_oversight::app::{self, Executing};
+use human_oversight::app;
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::store::Store;
@@ -20,10 +20,13 @@ use human_oversight::values::ApprovalId;
 use human_oversight_protocol::operate::{Allowed, Command, Revoked};
 
 use super::clock::{clock, now};
-use super::maintenance::{ensure_store_exists, open, required_link_keys, say};
+use super::maintenance::{
+    Access, check_clock, ensure_store_exists, open, receipt_keys, required_link_keys,
+};
+use super::output::say;
 use super::value_parsers;
 use remote::Remote;
-use report::Report;
+use report::{Report, print_executing, print_open};
 
 #[derive(Args)]
 pub(crate) struct Scope {
@@ -108,13 +111,13 @@ pub(super) enum Gate {
 pub(crate) async fn pause(options: PauseOptions) -> anyhow::Result<ExitCode> {
     let scope = options.scope.parse()?;
     let pause = Pause::new(scope.clone(), Some(&options.because), now())?;
-    let gate = options.scope.gate().await?;
+    let gate = options.scope.gate(Access::Writes).await?;
     let report = gate.pause(&pause).await?;
     say(&format!(
         "Paused: {scope}. Until `resume` for the same scope no approval is claimed and no request is \
          submitted; requests stay open, people may decide."
     ));
-    print_open(report.open);
+    print_open(report.open, &scope);
     if let PauseScope::Agent(_) = scope {
         say(
             "An agent states its name itself: this holds only where HO_AGENT_KEYS binds names to keys. A \
@@ -135,7 +138,7 @@ pub(crate) async fn pause(options: PauseOptions) -> anyhow::Result<ExitCode> {
 /// nevertheless.
 pub(crate) async fn resume(options: Scope) -> anyhow::Result<ExitCode> {
     let scope = options.parse()?;
-    let gate = options.gate().await?;
+    let gate = options.gate(Access::Writes).await?;
     confirm(&scope)?;
     let report = gate.resume(&scope).await?;
     if report.done {
@@ -155,11 +158,11 @@ pub(crate) async fn resume(options: Scope) -> anyhow::Result<ExitCode> {
 /// When the store or the gate cannot be used.
 pub(crate) async fn executing(options: Scope) -> anyhow::Result<ExitCode> {
     let scope = options.parse()?;
-    let report = options.gate().await?.executing(&scope).await?;
+    let report = options.gate(Access::Reads).await?.executing(&scope).await?;
     for pause in &report.pauses {
         say(&format!("Paused: {}", describe(pause)));
     }
-    print_open(report.open);
+    print_open(report.open, &scope);
     print_executing(&report.executing);
     Ok(ExitCode::SUCCESS)
 }
@@ -175,7 +178,7 @@ pub(crate) async fn revoke(options: RevokeOptions) -> anyhow::Result<ExitCode> {
         None => {
             let settings = table_settings()?;
             let keys = revocation::receipt_keys(&settings)?;
-            let store = open_store(&settings).await?;
+            let store = open_store(&settings, Access::Writes).await?;
             revocation::revoke(&store, &keys, &settings.rows, &options.id).await?
         }
     };
@@ -204,7 +207,7 @@ pub(crate) async fn allow(options: AllowOptions) -> anyhow::Result<ExitCode> {
     let Allowed { done, id } = match &options.url {
         Some(url) => remote(url)?.allow(&options.id).await?,
         None => {
-            let store = open_store(&table_settings()?).await?;
+            let store = open_store(&table_settings()?, Access::Writes).await?;
             let lifted = app::lift_rejection(&store, &options.id, now()).await;
             let done = lifted.map_err(|error| match error {
                 app::Error::NotFound => anyhow!(
@@ -232,10 +235,14 @@ pub(crate) async fn allow(options: AllowOptions) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// When there is no such grant, or the store or the gate cannot be used.
 pub(crate) async fn grants(options: GrantsOptions) -> anyhow::Result<ExitCode> {
-    let gate = open_gate(options.url.as_deref()).await?;
+    let access = match options.command {
+        None => Access::Reads,
+        Some(GrantsCommand::Revoke { .. }) => Access::Writes,
+    };
+    let gate = open_gate(options.url.as_deref(), access).await?;
     let Some(GrantsCommand::Revoke { id }) = options.command else {
         grants::print(&match &gate {
-            Gate::Store(store) => grants::list(store).await?,
+            Gate::Store(store) => grants::list(store, receipt_keys(&table_settings()?)?).await?,
             Gate::Remote(remote) => remote.grants().await?,
         });
         return Ok(ExitCode::SUCCESS);
@@ -260,16 +267,16 @@ impl Scope {
         )?)
     }
 
-    async fn gate(&self) -> anyhow::Result<Gate> {
-        open_gate(self.url.as_deref()).await
+    async fn gate(&self, access: Access) -> anyhow::Result<Gate> {
+        open_gate(self.url.as_deref(), access).await
     }
 }
 
 /// The gate at this address, or the store.
-pub(super) async fn open_gate(url: Option<&str>) -> anyhow::Result<Gate> {
+pub(super) async fn open_gate(url: Option<&str>, access: Access) -> anyhow::Result<Gate> {
     Ok(match url {
         Some(url) => Gate::Remote(remote(url)?),
-        None => Gate::Store(open_store(&table_settings()?).await?),
+        None => Gate::Store(open_store(&table_settings()?, access).await?),
     })
 }
 
@@ -286,12 +293,11 @@ fn table_settings() -> anyhow::Result<TableSettings> {
     Ok(settings)
 }
 
-async fn open_store(settings: &TableSettings) -> anyhow::Result<Store> {
+async fn open_store(settings: &TableSettings, access: Access) -> anyhow::Result<Store> {
     let link_keys = required_link_keys(settings)?;
     let store = open(settings, 0, clock(), Some(link_keys))?;
-    // A wrong name is not taken for a new table.
-    let read = store.due(now(), None).await;
-    read.context("the table cannot be read")?;
+    // It reads: a wrong name is not taken for a new table.
+    check_clock(&store, access).await?;
     let prepared = store.prepare().await;
     prepared.context("the store cannot be used")?;
     Ok(store)
@@ -367,38 +373,4 @@ fn confirm(scope: &PauseScope) -> anyhow::Result<()> {
 fn describe(pause: &Pause) -> String {
     let reason = pause.reason.as_deref().unwrap_or_default();
     format!("{}, since {}: {reason}", pause.scope, pause.since)
-}
-
-fn print_open(open: Option<usize>) {
-    match open {
-        None => {}
-        Some(0) => {
-            say("No open request in this scope. If it names an owner or an agent, check the name.")
-        }
-        Some(1) => say("1 open request in this scope."),
-        Some(number) => say(&format!("{number} open requests in this scope.")),
-    }
-}
-
-fn print_executing(executing: &Executing) {
-    let Executing {
-        actions,
-        unreadable,
-        ..
-    } = executing;
-    match actions.len() {
-        0 => say("Nothing is executing."),
-        number => say(&format!(
-            "{number} executing, which nothing here can stop (id, agent, claimed at):"
-        )),
-    }
-    for action in actions {
-        let agent = action.id.agent();
-        say(&format!("  {}  {agent}  {}", action.id, action.since));
-    }
-    if *unreadable > 0 {
-        say(&format!(
-            "{unreadable} requests cannot be read; each of them may be open or executing: see `verify`."
-        ));
-    }
 }

@@ -16,7 +16,7 @@ use human_oversight::policy::{Fault, Policy, Surroundings};
 use human_oversight::values::{AllowList, Timestamp};
 use serde_json::{Value, json};
 
-use super::maintenance::say;
+use super::output::show;
 use super::value_parsers;
 use outcome::Outcome;
 use request::Request;
@@ -157,14 +157,14 @@ fn check(file: &PolicyFile, strict: bool, json: bool) -> anyhow::Result<ExitCode
     let loaded = file.load()?;
     let warnings = loaded.as_ref().map(Policy::warnings).unwrap_or_default();
     if json {
-        say(&format!("{:#}", result_of_check(&loaded, &warnings)));
+        show(&format!("{:#}", result_of_check(&loaded, &warnings)));
     } else {
         match &loaded {
-            Ok(policy) => say(&summary(policy)),
+            Ok(policy) => show(&summary(policy)),
             Err(faults) => print_faults(&file.file, faults),
         }
         for warning in &warnings {
-            say(&format!(
+            show(&format!(
                 "{}:{}: warning: {}",
                 file.file.display(),
                 warning.line,
@@ -216,7 +216,7 @@ fn result_of_check(loaded: &Result<Policy, Vec<Fault>>, warnings: &[Fault]) -> V
 fn test(policy: &Policy, request: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let request = Request::read(request)?;
     let outcome = Outcome::explained(policy, &request);
-    say(&if json {
+    show(&if json {
         format!("{:#}", outcome.json())
     } else {
         outcome.text()

@@ -9,12 +9,15 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use human_oversight::config::TableSettings;
+use human_oversight::keys::{ReceiptKeys, receipt};
 use human_oversight::store::{StandingKind, Store, StoreError, StoredRow, StoredStandingRow};
 use human_oversight::values::{Clock, Timestamp};
 
 use super::maintenance::{
-    for_each_decided_row, for_each_row, for_each_standing_row, open_existing, say,
+    Access, check_clock, for_each_decided_row, for_each_row, for_each_standing_row, open_existing,
+    receipt_keys,
 };
+use super::output::say;
 use super::value_parsers;
 
 /// Count the requests that ended long ago, or delete them
@@ -23,7 +26,8 @@ pub(crate) struct Options {
     /// Only requests that ended more than this number of days ago; 0 for all that ended
     #[arg(long, value_name = "DAYS", value_parser = value_parsers::days)]
     older_than: u64,
-    /// Also what cannot be trusted and was last written before that, such as what was sealed with a link key that is gone
+    /// Also what cannot be trusted and was last written before that, such as what was sealed or signed with a key that is
+    /// gone or revoked
     #[arg(long)]
     damaged: bool,
     /// Delete them, instead of only counting them
@@ -36,6 +40,8 @@ pub(crate) struct Options {
 struct Found {
     /// Whether damaged rows count.
     takes_damaged: bool,
+    /// Without them, receipts are not checked.
+    receipt_keys: Option<ReceiptKeys>,
     rows: u64,
     old: u64,
     legacy: u64,
@@ -49,8 +55,13 @@ struct Found {
     unused: u64,
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// From when on a row of the standing table that was not written counts as unused.
-const UNUSED_AFTER: Duration = Duration::from_secs(30 * 86_400);
+const UNUSED_AFTER: Duration = DAY.saturating_mul(30);
+
+/// The same for the uses of a rule, whose limit counts those of up to 31 days, by clocks that may be apart.
+const UNUSED_LIMIT_AFTER: Duration = DAY.saturating_mul(32);
 
 /// Deletes requests that ended long ago, or reports how many those are.
 ///
@@ -68,8 +79,15 @@ pub(crate) async fn run(
     } = options;
     let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
     let store = open_existing(&settings, clock)?;
+    let access = if delete {
+        Access::Writes
+    } else {
+        Access::Reads
+    };
+    check_clock(&store, access).await?;
     let mut found = Found {
         takes_damaged: damaged,
+        receipt_keys: receipt_keys(&settings)?,
         ..Found::default()
     };
     for_each_row(&store, async |row| {
@@ -140,15 +158,19 @@ fn is_older(at: Option<Timestamp>, now: Timestamp, age: Duration) -> bool {
     age.is_zero() || at.is_some_and(|at| now.since(at) > age)
 }
 
-/// Whether a row of the standing table can be deleted: not a pause, nor what channels got of it, nor what cannot be
-/// trusted or is of an unknown kind.
+/// Whether a row of the standing table can be deleted: not a pause, nor what channels got of it, nor that a channel is
+/// off, nor what cannot be trusted or is of an unknown kind.
 fn is_unused(row: &StoredStandingRow, now: Timestamp) -> bool {
     let Some(Ok(row)) = &row.row else {
         return false;
     };
-    let is_kept = matches!(row.kind, StandingKind::Pause | StandingKind::PauseLog);
+    let unused_after = match row.kind {
+        StandingKind::Pause | StandingKind::PauseLog | StandingKind::Channel => return false,
+        StandingKind::Limit => UNUSED_LIMIT_AFTER,
+        _ => UNUSED_AFTER,
+    };
     let written_at = row.written_at();
-    !is_kept && written_at.is_some_and(|written_at| now.since(written_at) > UNUSED_AFTER)
+    written_at.is_some_and(|written_at| now.since(written_at) > unused_after)
 }
 
 impl Found {
@@ -160,24 +182,38 @@ impl Found {
         Ok(())
     }
 
-    /// Whether a row can be deleted: it can be trusted, and ended long enough ago.
+    /// Whether what a row says is not proved: it was changed, or its key is gone or revoked.
+    fn is_damaged(&self, row: &StoredRow) -> bool {
+        match (&row.approval, &self.receipt_keys) {
+            (Err(StoreError::Damaged(_)), _) => true,
+            (Ok(approval), Some(keys)) => receipt::check(approval, keys.public()).is_err(),
+            _ => false,
+        }
+    }
+
+    /// Whether a row can be deleted: it can be trusted, unless damaged rows count, and ended long enough ago.
     fn is_old(&mut self, row: &StoredRow, now: Timestamp, age: Duration) -> bool {
-        let (count, last) = match &row.approval {
+        let approval = row.approval.as_ref();
+        let last = approval.map(|it| it.history.iter().map(|event| event.at).max());
+        let last = last.ok().flatten();
+        let is_damaged = self.is_damaged(row);
+        let (count, last) = match approval {
             // What is due for a row that is gone is taken out of the index by the sweep.
-            Err(StoreError::Damaged(_)) if self.takes_damaged => {
-                let is_old = is_older(row.written_at, now, age);
+            _ if is_damaged && self.takes_damaged => {
+                let is_old = is_older(row.written_at.or(last), now, age);
                 self.damaged += u64::from(is_old);
                 self.untrusted += u64::from(!is_old);
                 return is_old;
+            }
+            _ if is_damaged => {
+                self.untrusted += 1;
+                return false;
             }
             _ if row.is_due => {
                 self.open += 1;
                 return false;
             }
-            Ok(approval) => {
-                let last = approval.history.iter().map(|event| event.at).max();
-                (&mut self.old, last)
-            }
+            Ok(_) => (&mut self.old, last),
             Err(StoreError::Legacy) => (&mut self.legacy, row.written_at),
             Err(_) => {
                 self.untrusted += 1;

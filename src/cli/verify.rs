@@ -18,9 +18,10 @@ use human_oversight::values::{Clock, Timestamp};
 use human_oversight_protocol::types::KeySet;
 
 use super::maintenance::{
-    ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, link_keys,
-    named, open, say,
+    Access, check_clock, ensure_store_exists, for_each_decided_row, for_each_row,
+    for_each_standing_row, link_keys, named, open,
 };
+use super::output::show;
 use super::text;
 
 /// What was verified, and what was found.
@@ -49,6 +50,7 @@ pub(crate) async fn run(
     let mut verification = Verification::new(&receipt_keys, link_keys.is_some());
     let now = clock();
     let store = open(&settings, 0, clock, link_keys.clone())?;
+    check_clock(&store, Access::Reads).await?;
     for_each_row(&store, async |stored| {
         let problem = verification.add(&stored.approval).or_else(|| {
             let approval = stored.approval.as_ref().ok()?;
@@ -56,13 +58,13 @@ pub(crate) async fn run(
         });
         if let Some(problem) = problem {
             let (partition, row) = &stored.keys;
-            say(&format!("{partition}/{row}: {problem}"));
+            show(&format!("{partition}/{row}: {problem}"));
         }
         Ok(())
     })
     .await?;
-    verification.add_sealed_rows(&store, say).await?;
-    say(&verification.summary());
+    verification.add_sealed_rows(&store, show).await?;
+    show(&verification.summary());
     Ok(match verification.problems() {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
@@ -213,8 +215,8 @@ fn grant_problem(row: &StandingRow, keys: &KeySet) -> Option<String> {
         Err(error) => Some(error.to_string()),
         Ok(grants) => {
             let mut held = grants.held.iter();
-            let is_forged = held.any(|held| check_grant(&held.signed, keys).is_err());
-            is_forged.then(|| "a standing grant contradicts its signed record".to_owned())
+            let problem = held.find_map(|held| check_grant(&held.signed, keys).err())?;
+            Some(problem.of_grant())
         }
     }
 }

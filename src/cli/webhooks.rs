@@ -9,8 +9,9 @@ use human_oversight::app::{self, Error, Untold};
 use human_oversight::store::{Store, StoreError};
 
 use super::clock::clock;
-use super::maintenance::{for_each_row, say, unusable};
+use super::maintenance::{Access, for_each_row, unusable};
 use super::operate::{Gate, open_gate};
+use super::output::say;
 
 /// List the channels that are switched off, switch one on, or tell channels again
 ///
@@ -51,7 +52,11 @@ struct Redelivery {
 /// # Errors
 /// When there is no such request, or the store or the gate cannot be used.
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let gate = open_gate(options.url.as_deref()).await?;
+    let access = match options.command {
+        None => Access::Reads,
+        Some(_) => Access::Writes,
+    };
+    let gate = open_gate(options.url.as_deref(), access).await?;
     match options.command {
         None => list(&gate).await,
         Some(Webhooks::Enable { channel }) => enable(&gate, &channel).await,

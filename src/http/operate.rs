@@ -78,7 +78,7 @@ pub(super) async fn operate(
             return Ok(wire::json(&list(&app, what, from).await?).into_response());
         }
         Operation::Grants => {
-            let list = app::list_grants(&app.store).await?;
+            let list = app::list_grants(&app.store, Some(&app.receipt_keys)).await?;
             return Ok(wire::json(&standing_grants(&list, app.now())).into_response());
         }
         Operation::RevokeGrant(id) => {

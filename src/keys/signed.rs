@@ -52,6 +52,16 @@ impl fmt::Display for Part {
     }
 }
 
+impl Contradiction {
+    /// The words for a standing grant itself, in place of a request that it approved.
+    pub fn of_grant(self) -> String {
+        match self {
+            Self::GrantSignature(fault) => format!("a standing grant is {}", unproven(fault)),
+            _ => "a standing grant contradicts its signed record".to_owned(),
+        }
+    }
+}
+
 fn unproven(fault: Fault) -> &'static str {
     match fault {
         Fault::Malformed | Fault::UnknownKey | Fault::BadSignature => {

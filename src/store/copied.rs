@@ -23,6 +23,11 @@ pub fn read_copy(
     Some(decode(copy, keys))
 }
 
+/// Whether a line of a backup holds a row of the standing table.
+pub fn is_standing_copy(copy: &Map<String, Value>) -> bool {
+    copy.contains_key(STANDING)
+}
+
 /// The table and the keys of the row that a line of a backup holds; `None` if the line holds no row.
 pub fn place_of_copy(copy: &Map<String, Value>) -> Option<[&str; 3]> {
     let text = |name| copy.get(name).and_then(Value::as_str);

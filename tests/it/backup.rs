@@ -17,6 +17,7 @@ use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, request};
 use crate::operate::operate;
 use crate::process::{Process, binary, run};
+use crate::proxy::{Fault, Proxy};
 
 /// The approval without its status URL, which contains the gate's address.
 fn without_status_url(approval: Approval) -> Approval {
@@ -396,6 +397,129 @@ async fn a_backup_that_fails_leaves_no_file_and_a_restore_that_fails_says_what_i
     assert!(code == 2 && said.contains(&torn), "{said}");
     let there = format!("0 rows were put back; {} were there", lines.lines().count());
     assert!(said.starts_with(&there), "{said}");
+}
+
+/// Otherwise what an operator had stopped would run until the end of the restore, or for good where that fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_is_put_back_before_any_request() {
+    let store = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&store);
+    let gate = TestGate::with(&settings).await;
+    gate.ask().await;
+    operate(&gate, json!({"command": "pause", "because": "an incident"})).await;
+    let copy = gate.dir.path().join("copy.jsonl");
+    let copy = copy.to_str().unwrap();
+    let (said, code) = run(&settings, &["backup", copy]).await;
+    assert_eq!(code, 0, "{said}");
+    // New tables, of which the one of requests fails.
+    let proxy = Proxy::start(azurite().port).await;
+    let empty = backing_store::tables(proxy.port);
+    let [_, connection, table, ..] = empty;
+    let requests = format!("/{}", table.1);
+    let settings = [
+        &[(connection.0, connection.1.as_str()), (table.0, &table.1)],
+        &settings[..1],
+        &settings[3..],
+    ]
+    .concat();
+    let other = TestGate::with(&settings).await;
+    let writes = move |request: &str| !request.starts_with("GET") && request.contains(&requests);
+    let refused = Fault::Answer {
+        status: 403,
+        retry_after: None,
+        body: "",
+    };
+    proxy.fault(writes, refused);
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert!(
+        code == 2
+            && said.contains("line 1 cannot be stored")
+            && said.contains("1 pauses were put back"),
+        "{code} {said}"
+    );
+    assert!(proxy.all_faults_applied());
+    let refused = other.client.submit(&request()).await.unwrap_err();
+    assert!(refused.to_string().contains("paused"), "{refused}");
+}
+
+fn lost_output() -> [std::process::Stdio; 2] {
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    [full.unwrap().into(), closed.into()]
+}
+
+/// A full disk, or a pipe whose reader has ended, such as `| head -1`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_writes_goes_on_without_its_output_and_says_so() {
+    let keys = [
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    ];
+    let keys = [
+        ("HO_LINK_KEYS", keys[0].as_str()),
+        ("HO_RECEIPT_KEYS", keys[1].as_str()),
+    ];
+    let gate = TestGate::with(&keys).await;
+    let asked = [gate.ask().await, gate.ask().await, gate.ask().await];
+    let of = |gate: &TestGate| backing_store::settings(gate.dir.path());
+    let copy = gate.dir.path().join("copy.jsonl");
+    let settings = of(&gate);
+    let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
+    let (said, _) = run(&settings, &["backup", copy.to_str().unwrap()]).await;
+    let lines = std::fs::read_to_string(&copy).unwrap();
+    let (first, rest) = lines.split_once('\n').expect(&said);
+    let forged = first.replace("\"Pending\"", "\"Approved\"");
+    std::fs::write(&copy, format!("{forged}\n{rest}")).unwrap();
+    for (lost, folder) in lost_output().into_iter().zip(["a", "b"]) {
+        let other = TestGate::with(&keys).await;
+        let settings = of(&other);
+        let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
+        let into = |stdout: std::process::Stdio, arguments: &[&str]| {
+            let mut command = binary();
+            command
+                .args(arguments)
+                .envs(settings.iter().copied())
+                .stdout(stdout);
+            command.stderr(std::process::Stdio::piped());
+            let child = command.spawn().unwrap();
+            async move { within(child.wait_with_output()).await.unwrap() }
+        };
+        let words = "its output could not be written";
+        let restored = into(lost, &["restore", copy.to_str().unwrap()]).await;
+        let said = String::from_utf8(restored.stderr).unwrap();
+        assert!(
+            restored.status.code() == Some(3) && said.contains(words),
+            "{said}"
+        );
+        let mut there = 0;
+        for approval in &asked {
+            let status = format!("{}/api/status/{}", other.url, approval.id);
+            there += usize::from(other.get(&status).await.status == 200);
+        }
+        assert_eq!(there, 2);
+        let evidence = gate.dir.path().join(folder);
+        let arguments = [
+            "evidence",
+            "--since",
+            "2020-01-01",
+            "--until",
+            "2100-01-01",
+            "--output",
+        ];
+        let [full, _] = lost_output();
+        let written = into(
+            full,
+            &[&arguments[..], &[evidence.to_str().unwrap()]].concat(),
+        )
+        .await;
+        assert_eq!(written.status.code(), Some(3), "{written:?}");
+        assert!(evidence.is_dir());
+        // What only reads ends.
+        let [_, closed] = lost_output();
+        let listed = into(closed, &["list", "--open"]).await;
+        assert_eq!(listed.status.code(), Some(2), "{listed:?}");
+    }
 }
 
 /// A nightly job that is stopped once would find its own rest in the way of each later backup.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::backing_store;
 use crate::claim::claim;
+use crate::grants;
 use crate::harness::{ALICE, Log, TestGate};
 use crate::process::{Process, run};
 
@@ -165,6 +166,29 @@ async fn what_a_revoked_key_signed_is_no_approval() {
     let fresh = gate.ask().await;
     gate.approve(&fresh, ALICE).await;
     gate.client.claim(&fresh.id, &claim(NONCE)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_grant_of_a_revoked_key_is_not_listed_and_verify_names_the_key() {
+    let [old, new] = [(); 2].map(|()| keyring::generate_receipt_key());
+    let policy = ("HO_POLICY", grants::POLICY);
+    let gate = TestGate::with(&[policy, ("HO_RECEIPT_KEYS", &old)]).await;
+    grants::given(&gate, "10").await;
+    let revoked = format!("{new},{}", with_life(&old, "revoked"));
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let settings = [&settings[..], &[("HO_RECEIPT_KEYS", revoked.as_str())]].concat();
+    let (said, code) = run(&settings, &["grants"]).await;
+    let words = "cannot be trusted and approve nothing";
+    assert!(
+        code == 0 && !said.contains("  active  ") && said.contains(words),
+        "{said}"
+    );
+    let (said, _) = run(&settings, &["verify"]).await;
+    let key = "a standing grant is signed with a key that is revoked in HO_RECEIPT_KEYS";
+    assert!(said.contains(key), "{said}");
+    let gate = TestGate::at(gate.dir, &[policy, ("HO_RECEIPT_KEYS", &revoked)]).await;
+    assert_eq!(grants::list(&gate).await.len(), 0);
 }
 
 #[tokio::test]

@@ -139,7 +139,8 @@ async fn a_list_says_how_much_it_could_not_read_and_until_when_an_approval_can_b
     let (said, code) = list(&["--open"]).await;
     let line = format!("{}  Approved  until {until}  ", approved.id);
     assert!(code == 1 && said.starts_with(&line), "{line} in {said}");
-    let end = "1 open.\n1 requests cannot be read; each of them may be open: see `verify`.\n";
+    let end =
+        "1 open.\n1 requests cannot be read or trusted; each of them may be open: see `verify`.\n";
     assert!(said.ends_with(end), "{said}");
     let (said, code) = list(&["--open", "--json"]).await;
     let lines: Vec<Value> = said

@@ -33,6 +33,7 @@ mod check_faults;
 mod claim;
 mod client;
 mod code_holds;
+mod command_clock;
 mod conformance;
 mod counts;
 mod decision;

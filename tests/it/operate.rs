@@ -7,8 +7,10 @@ use human_oversight_client::{Error, types::Claim};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::backing_store;
 use crate::harness::{AGENT, ALICE, BOB, Log, Mail, Page, TestGate, http, request};
 use crate::host::{KEY, MASTER_KEY};
+use crate::process::run;
 
 const NONCE: &str = "0123456789abcdef";
 
@@ -288,6 +290,26 @@ async fn a_pause_says_how_many_open_requests_it_covers() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_scope_the_command_counts_everything_and_says_so() {
+    let gate = TestGate::start().await;
+    gate.ask().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    operate(
+        &gate,
+        json!({"command": "pause", "agent": "B", "because": "x"}),
+    )
+    .await;
+    let (said, _) = run(&settings, &["executing"]).await;
+    assert!(
+        said.contains("1 open request in all.") && !said.contains("in this scope"),
+        "{said}"
+    );
+    let (said, _) = run(&settings, &["executing", "--agent", AGENT]).await;
+    assert!(said.contains("1 open request in this scope."), "{said}");
 }
 
 /// Rows of earlier versions have such names.

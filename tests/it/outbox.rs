@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use human_oversight::keys::keyring;
 use human_oversight_client::types::{
     Approval, Claim, ExecutionStatus, NewApproval, Report, Status, Withdrawal,
 };
@@ -111,6 +112,57 @@ fn signed_headers(received: &Received) -> Value {
         .iter()
         .map(|name| ((*name).to_owned(), Value::from(received.header(name))))
         .collect()
+}
+
+/// A receiver that processes each id once would keep the decision that was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_decision_after_a_restore_has_another_id() {
+    let keys = [
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    ];
+    let keys = [
+        ("HO_LINK_KEYS", keys[0].as_str()),
+        ("HO_RECEIPT_KEYS", keys[1].as_str()),
+    ];
+    let receiver = Receiver::start().await;
+    let policy = POLICY.replace("approvals = 2", "approvals = 1");
+    let channel = [("HO_CHANNEL_LEDGER", receiver.url.as_str())];
+    let settings = [&keys[..], &channel].concat();
+    let lost = gate_with(&policy, &settings).await;
+    let asked = ask(&lost).await;
+    until_all(&lost, &asked.id, "Sent").await;
+    let command = async |gate: &TestGate, name: &str| {
+        let settings = backing_store::settings(gate.dir.path());
+        let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
+        let copy = lost.dir.path().join("copy.jsonl");
+        let (said, code) = run(&settings, &[name, copy.to_str().unwrap()]).await;
+        assert_eq!(code, 0, "{said}");
+    };
+    command(&lost, "backup").await;
+    lost.approve(&asked, ALICE).await;
+    until_all(&lost, &asked.id, "Sent").await;
+    let gate = gate_with(&policy, &settings).await;
+    command(&gate, "restore").await;
+    let question = lost.question(&asked, BOB);
+    let page = gate.get(&question.link.replace(&lost.url, &gate.url)).await;
+    let form = [
+        ("decision", "reject"),
+        ("comment", "no"),
+        ("code", question.code.as_str()),
+    ];
+    gate.send_form(&page, &form).await;
+    until_all(&gate, &asked.id, "Sent").await;
+    let received = receiver.received();
+    let decided: Vec<(Value, String)> = received
+        .iter()
+        .map(|it| (serde_json::from_str::<Value>(&it.body).unwrap(), it))
+        .filter(|(body, _)| body["type"] == "request.decided")
+        .map(|(body, it)| (body["data"]["status"].clone(), it.header("webhook-id")))
+        .collect();
+    let statuses: Vec<&Value> = decided.iter().map(|(status, _)| status).collect();
+    assert_eq!(statuses, ["Approved", "Rejected"]);
+    assert_ne!(decided[0].1, decided[1].1);
 }
 
 #[tokio::test]

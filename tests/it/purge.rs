@@ -216,6 +216,90 @@ async fn what_was_sealed_with_a_leaked_key_is_deleted_on_request() {
     );
 }
 
+/// A key that has leaked, or was dropped: what it signed approves nothing and never ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_revoked_or_dropped_key_has_signed_is_deleted_on_request_alone() {
+    for revoked in [true, false] {
+        let [old, new] = [(); 2].map(|()| keyring::generate_receipt_key());
+        let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
+        let (open, ended) = (gate.ask().await, gate.ask().await);
+        gate.approve(&open, ALICE).await;
+        gate.reject(&ended, ALICE, "no").await;
+        gate.sweep().await;
+        gate.until_kept(2).await;
+        let (kid, bytes) = old.split_once(':').unwrap();
+        let keys = if revoked {
+            format!("{new},{kid};revoked:{bytes}")
+        } else {
+            new
+        };
+        let settings = backing_store::settings(gate.dir.path());
+        let settings = backing_store::borrowed(&settings);
+        let settings = [&settings[..], &[("HO_RECEIPT_KEYS", keys.as_str())]].concat();
+        let (said, code) = run(&settings, &["list", "--open"]).await;
+        assert!(
+            code == 1 && said.starts_with("0 open.\n1 requests cannot be read or trusted"),
+            "{code} {said}"
+        );
+        let (said, code) = run(&settings, &["index", "rebuild"]).await;
+        assert!(
+            code == 1 && said.contains("2 rows that cannot be trusted"),
+            "{code} {said}"
+        );
+        let (said, code) = purge(&settings, &["--older-than", "0", "--delete"]).await;
+        assert!(
+            code == 0
+                && said.starts_with("0 requests that ended")
+                && said.contains("2 that cannot be trusted stay"),
+            "{code} {said}"
+        );
+        let damaged = ["--older-than", "0", "--damaged", "--delete"];
+        let (said, code) = purge(&settings, &damaged).await;
+        assert!(
+            code == 0 && said.contains("2 rows that cannot be trusted, were deleted"),
+            "{code} {said}"
+        );
+        assert_eq!(gate.stored().await, []);
+        assert_eq!(gate.until_kept(0).await.len(), 0);
+    }
+}
+
+/// A channel that is off stays off, and a limit counts for up to 31 days.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_still_holds_is_not_purged() {
+    let gate = TestGate::start().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    gate.ask().await;
+    for (kind, name, days) in [
+        (StandingKind::Channel, "ledger", 400),
+        (StandingKind::Limit, "counts", 31),
+        (StandingKind::Limit, "over", 33),
+    ] {
+        let ago = Duration::from_secs(days * 86_400);
+        gate.back(ago);
+        let columns = match kind {
+            StandingKind::Channel => {
+                BTreeMap::from([("OffSince".to_owned(), gate.now().to_string())])
+            }
+            _ => BTreeMap::new(),
+        };
+        let row = StandingRow::new(kind, name, columns);
+        gate.store.put_standing(row, gate.now()).await.unwrap();
+        gate.pass(ago);
+    }
+    let (said, code) = purge(&settings, &["--older-than", "400", "--delete"]).await;
+    assert!(
+        code == 0 && said.contains("and 1 standing rows unused for 30 days, were deleted"),
+        "{said}"
+    );
+    let limits = gate.store.standing_of(StandingKind::Limit).await.unwrap();
+    let limits: Vec<_> = limits.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(limits, ["counts"]);
+    let (said, _) = run(&settings, &["webhooks"]).await;
+    assert!(said.starts_with("ledger is switched off since"), "{said}");
+}
+
 /// A file keeps no times of writes: only "older than 0 days", which is everything, covers what has no time of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_damaged_in_a_file_has_no_age_and_is_deleted_with_everything() {

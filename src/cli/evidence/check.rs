@@ -13,7 +13,7 @@ use human_oversight_protocol::manifest;
 use human_oversight_protocol::types::KeySet;
 
 use super::folder::{MANIFEST, sum};
-use crate::cli::maintenance::say;
+use crate::cli::output::show;
 
 /// The largest manifest, in bytes.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -40,7 +40,7 @@ pub(super) fn run(dir: &Path, keys: &KeySet) -> anyhow::Result<ExitCode> {
     let mut faults = 0_u64;
     let mut report = |name: &str, what: &str| {
         faults += 1;
-        say(&format!("{}: {what}", reveal::line(name, NAME_CHARS)));
+        show(&format!("{}: {what}", reveal::line(name, NAME_CHARS)));
     };
     for (name, expected) in &signed.files {
         if !found.remove(name) {
@@ -57,7 +57,7 @@ pub(super) fn run(dir: &Path, keys: &KeySet) -> anyhow::Result<ExitCode> {
         report(name, "added");
     }
     let (since, until, count) = (&signed.since, &signed.until, signed.files.len());
-    say(&format!(
+    show(&format!(
         "{count} files of requests from {since} to {until} are signed; {faults} are not as they were."
     ));
     let (iat, until) = (
@@ -65,7 +65,7 @@ pub(super) fn run(dir: &Path, keys: &KeySet) -> anyhow::Result<ExitCode> {
         Timestamp::parse(until),
     );
     if let Some(iat) = iat.filter(|iat| until.is_some_and(|until| *iat < until)) {
-        say(&not_ended(iat));
+        show(&not_ended(iat));
     }
     Ok(ExitCode::from(u8::from(faults > 0)))
 }

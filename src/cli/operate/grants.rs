@@ -3,18 +3,25 @@
 use anyhow::anyhow;
 use human_oversight::app::{self, Error};
 use human_oversight::http::standing_grants;
+use human_oversight::keys::ReceiptKeys;
 use human_oversight::reveal;
 use human_oversight::store::Store;
 use human_oversight_protocol::operate::{GrantRevoked, StandingGrant, StandingGrants};
 
 use super::super::clock::now;
-use super::super::maintenance::{say, unusable};
+use super::super::maintenance::unusable;
+use super::super::output::show;
 
 /// The most characters of an action that are printed.
 const ACTION_CHARS: usize = 100;
 
-pub(crate) async fn list(store: &Store) -> anyhow::Result<StandingGrants> {
-    let list = app::list_grants(store).await.map_err(unusable)?;
+/// Without receipt keys, what signed the grants is not checked.
+pub(crate) async fn list(
+    store: &Store,
+    keys: Option<ReceiptKeys>,
+) -> anyhow::Result<StandingGrants> {
+    let list = app::list_grants(store, keys.as_ref()).await;
+    let list = list.map_err(unusable)?;
     Ok(standing_grants(&list, now()))
 }
 
@@ -30,9 +37,9 @@ pub(crate) async fn revoke(store: &Store, id: &str) -> anyhow::Result<GrantRevok
 
 pub(crate) fn print(list: &StandingGrants) {
     match list.grants.len() {
-        0 => say("There are no standing grants."),
-        1 => say("1 standing grant (id, state, used, until, given by, agent, action):"),
-        count => say(&format!(
+        0 => show("There are no standing grants."),
+        1 => show("1 standing grant (id, state, used, until, given by, agent, action):"),
+        count => show(&format!(
             "{count} standing grants (id, state, used, until, given by, agent, action):"
         )),
     }
@@ -48,14 +55,14 @@ pub(crate) fn print(list: &StandingGrants) {
         } = grant;
         let agent = reveal::line(&grant.agent_name, ACTION_CHARS);
         let action = reveal::line(&grant.action_description, ACTION_CHARS);
-        say(&format!(
+        show(&format!(
             "  {id}  {state}  {used} of {uses}  {until}  {approver}  {agent}  {action}"
         ));
     }
     if list.unreadable > 0 {
         let count = list.unreadable;
-        say(&format!(
-            "{count} rows with standing grants cannot be trusted and approve nothing: see `verify`."
+        show(&format!(
+            "{count} standing grants, or rows of them, cannot be trusted and approve nothing: see `verify`."
         ));
     }
 }

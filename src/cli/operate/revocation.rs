@@ -10,13 +10,12 @@ use human_oversight::values::ApprovalId;
 use human_oversight_protocol::operate::Revoked;
 
 use super::super::clock::{clock, now};
-use super::super::maintenance::named;
+use super::super::maintenance;
 
 /// The keys that sign: a revocation is signed as the decision was.
 pub(crate) fn receipt_keys(settings: &TableSettings) -> anyhow::Result<ReceiptKeys> {
-    let keys = named(settings, &settings.receipt_keys, "receipt.keys")?;
-    let keys = keys.context("without HO_RECEIPT_KEYS the revocation cannot be signed")?;
-    ReceiptKeys::new(&keys).context("HO_RECEIPT_KEYS cannot be used")
+    let keys = maintenance::receipt_keys(settings)?;
+    keys.context("without HO_RECEIPT_KEYS the revocation cannot be signed")
 }
 
 pub(crate) async fn revoke(

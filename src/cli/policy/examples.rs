@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::outcome::Outcome;
 use super::request::Request;
-use crate::cli::maintenance::say;
+use crate::cli::output::show;
 use crate::cli::text;
 
 #[derive(Deserialize)]
@@ -48,12 +48,12 @@ pub(super) fn run(policy: &Policy, file: &Path, json: bool) -> anyhow::Result<Ex
             .iter()
             .map(|(name, what)| json!({"example": name, "difference": what}));
         let result = json!({"examples": count, "differences": faults.collect::<Vec<_>>()});
-        say(&format!("{result:#}"));
+        show(&format!("{result:#}"));
     } else {
         faults
             .iter()
-            .for_each(|(name, what)| say(&format!("{name}: {what}")));
-        say(&format!("{count} examples, {} differences.", faults.len()));
+            .for_each(|(name, what)| show(&format!("{name}: {what}")));
+        show(&format!("{count} examples, {} differences.", faults.len()));
     }
     Ok(if faults.is_empty() {
         ExitCode::SUCCESS

@@ -16,7 +16,8 @@ use super::request::Request;
 use crate::cli::clock::clock;
 use crate::cli::copied::for_each_copied_row;
 use crate::cli::held::HeldOutput;
-use crate::cli::maintenance::{ensure_store_exists, for_each_row, link_keys, open, say};
+use crate::cli::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
+use crate::cli::output::show;
 
 /// What was found so far.
 struct Rehearsal<'a> {
@@ -148,7 +149,7 @@ impl Rehearsal<'_> {
             return json.line(&format!("{comma}{found}"));
         }
         let rules = rules.join(", ");
-        say(&format!(
+        show(&format!(
             "{id}: a person {verdict} it, the policy would {would} it (rule {rules})"
         ));
         Ok(())
@@ -183,17 +184,17 @@ impl Rehearsal<'_> {
             return json.print();
         }
         for (rule, effect, count) in &rules {
-            say(&count.text(rule, effect));
+            show(&count.text(rule, effect));
         }
-        say(&format!(
+        show(&format!(
             "{} requests; {} decisions of people contradicted.",
             self.requests, self.contradicted
         ));
         if !unused.is_empty() {
-            say(&format!("Never used: {}.", unused.join(", ")));
+            show(&format!("Never used: {}.", unused.join(", ")));
         }
         if self.unreadable + self.legacy > 0 {
-            say(&format!(
+            show(&format!(
                 "Left out: {} rows that cannot be trusted (see `verify`), {} of the legacy Logic App.",
                 self.unreadable, self.legacy
             ));

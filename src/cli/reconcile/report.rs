@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::table::Table;
 use crate::cli::held::HeldOutput;
-use crate::cli::maintenance::say;
+use crate::cli::output::say;
 
 /// The longest name of an action that is shown in one line.
 const NAME_CHARS: usize = 200;
