@@ -4,7 +4,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use unicode_security::skeleton;
 
 /// Marks that resemble no two apostrophes, after UTS 39.
-const OTHER_DOUBLE: [char; 12] = [
+const OTHER_DOUBLE: [char; 13] = [
     '\u{AB}',
     '\u{BB}',
     '\u{201E}',
