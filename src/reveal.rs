@@ -4,6 +4,7 @@
 mod alarm;
 mod alarms;
 mod confusable;
+mod dots;
 mod encoded;
 mod hidden;
 mod line;
@@ -13,6 +14,7 @@ mod marks;
 mod names;
 mod numbers;
 mod punctuation;
+mod quotes;
 mod secret_names;
 mod words;
 
@@ -22,11 +24,13 @@ use unicode_normalization::is_nfc;
 pub use alarm::{Alarm, Deception};
 pub use alarms::Alarms;
 pub use confusable::is_confusable;
+pub use dots::is_middle_dot;
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
 pub use look::Look;
 pub use names::{name_characters, value_characters};
+pub use quotes::within_quotes;
 pub use secret_names::is_secret_name;
 
 /// Whether a text is written in the one way that its readers see: in NFC, and without hidden characters or

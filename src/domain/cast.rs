@@ -6,7 +6,7 @@ use super::approval::Approval;
 use super::decide::CheckedForm;
 use super::decision::{Assurance, Decider, Proposal, Verdict};
 use super::history::EventKind;
-use super::plan::{Tally, counted};
+use super::plan::{Tally, ballots_of, counted};
 use super::state::Status;
 use super::vote::{Ballot, Vote};
 use crate::values::Timestamp;
@@ -33,12 +33,40 @@ impl Approval {
         self.status(now) == Status::Pending && self.place_of(index, now).is_some()
     }
 
-    /// How many approvals the open stage lacks.
-    pub fn missing_votes(&self) -> usize {
-        let Tally::Open { stage } = self.plan.tally(&self.votes) else {
-            return 0;
+    /// Whether a rejection by the approver at `index`, or the revocation of their approval, rejects the request.
+    pub fn is_rejected_by(&self, index: usize, now: Timestamp) -> bool {
+        self.tally_with(index, Verdict::Reject, now) == Some(Tally::Rejected)
+    }
+
+    /// Whether an approval by the approver at `index` is the last that the request lacks.
+    pub fn is_approved_by(&self, index: usize, now: Timestamp) -> bool {
+        self.tally_with(index, Verdict::Approve, now) == Some(Tally::Approved)
+    }
+
+    /// What the votes amount to with one more, of the approver at `index`; `None` if they have no place.
+    fn tally_with(&self, index: usize, verdict: Verdict, now: Timestamp) -> Option<Tally> {
+        let own = self.ballot_of(index).map(|it| (it.place, it.seat));
+        let (place, seat) = own.or_else(|| self.place_of(index, now))?;
+        let ballot = Ballot {
+            person: index,
+            place,
+            seat,
+            assurance: Assurance::Link,
+            verdict,
+            preset: None,
+            comment: None,
+            question: None,
+            at: now,
         };
-        let asks = self.plan.asks_of(stage, &self.votes).into_iter();
+        let mut ballots = ballots_of(&self.votes);
+        ballots.push(&ballot);
+        Some(self.plan.tally_ballots(&ballots))
+    }
+
+    /// How many approvals all stages lack.
+    pub fn missing_votes(&self) -> usize {
+        let stages = 0..self.plan.stages.len();
+        let asks = stages.flat_map(|stage| self.plan.asks_of(stage, &self.votes));
         let missing = asks.map(|(ask, given)| usize::from(ask.needed.get()).saturating_sub(given));
         missing.sum()
     }

@@ -2,11 +2,11 @@
 
 use super::approval::Approval;
 use super::decide::{CheckedForm, DecisionResult, verify_code};
-use super::decision::{Assurance, Verdict};
+use super::decision::Verdict;
 use super::delivery::Notice;
 use super::execution::{Execution, Revocation, Revoker};
 use super::history::EventKind;
-use super::plan::{Tally, ballots_of, counted};
+use super::plan::counted;
 use super::state::{State, Status};
 use super::vote::Ballot;
 use crate::values::Timestamp;
@@ -98,28 +98,6 @@ impl Approval {
     pub fn has_rejected(&self, index: usize) -> bool {
         let own = self.ballot_of(index);
         own.is_some_and(|ballot| ballot.verdict == Verdict::Reject)
-    }
-
-    /// Whether a rejection by the approver at `index`, or the revocation of their approval, rejects the request.
-    pub fn is_rejected_by(&self, index: usize, now: Timestamp) -> bool {
-        let own = self.ballot_of(index).map(|it| (it.place, it.seat));
-        let Some((place, seat)) = own.or_else(|| self.place_of(index, now)) else {
-            return false;
-        };
-        let rejection = Ballot {
-            person: index,
-            place,
-            seat,
-            assurance: Assurance::Link,
-            verdict: Verdict::Reject,
-            preset: None,
-            comment: None,
-            question: None,
-            at: now,
-        };
-        let mut ballots = ballots_of(&self.votes);
-        ballots.push(&rejection);
-        self.plan.tally_ballots(&ballots) == Tally::Rejected
     }
 
     /// Whether the approver at `index` can revoke an approval of their own: their vote, while votes are

@@ -121,7 +121,8 @@ fn list(values: &[Scalar]) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("\u{201c}{}\u{201d}", reveal::line(text, VALUE_CHARS))
+    let text = reveal::within_quotes(&reveal::line(text, VALUE_CHARS));
+    format!("\u{201c}{text}\u{201d}")
 }
 
 impl Relation {

@@ -55,6 +55,8 @@ pub struct DecisionPage<'a> {
     pub precedent: Option<PrecedentView>,
     /// How many rejections reject the request, where that of this approver does not.
     rejections_needed: Option<String>,
+    /// Whether no other approval is missing than that of this approver.
+    is_last_approval: bool,
     /// From when on an approval counts, while that is ahead.
     hold: Option<Sentence>,
     /// The form, while the request is pending.
@@ -72,9 +74,10 @@ pub struct DecisionPage<'a> {
     pub can_hand_over: bool,
     /// The places that were handed over.
     hand_overs: Vec<HandOverView>,
-    /// The seconds after which the page fetches itself, while there is news to come.
-    pub refresh: Option<u64>,
-    /// The address of the page with its forms, where this one refreshes itself and has none.
+    /// Whether there is news to come.
+    pub awaits_news: bool,
+    /// The address of the page itself, where it tells the news and has no forms; and that of the page with its forms.
+    pub refresh: Option<String>,
     pub forms_page: Option<String>,
     /// Whether this approver can have withheld values shown, by the form for that.
     pub can_reveal: bool,
@@ -218,6 +221,7 @@ impl<'a> DecisionPage<'a> {
             precedent: None,
             rejections_needed: describe_rejections(approval, now)
                 .filter(|_| !approval.is_rejected_by(index, now)),
+            is_last_approval: approval.is_approved_by(index, now),
             hold: describe_hold(approval, zone, now),
             form: None,
             revocation: None,
@@ -227,7 +231,8 @@ impl<'a> DecisionPage<'a> {
             hand_over: None,
             can_hand_over: false,
             hand_overs: HandOverView::of(approval, index, zone, str::to_owned),
-            refresh: refresh(approval, index, now),
+            awaits_news: awaits_news(approval, index, now),
+            refresh: None,
             forms_page: None,
             can_reveal: false,
             reveal: None,
@@ -308,14 +313,12 @@ impl<'a> DecisionPage<'a> {
     }
 }
 
-/// Seconds: a tenth of the time since the last event, so that a page that is left open costs little.
-fn refresh(approval: &Approval, index: usize, now: Timestamp) -> Option<u64> {
-    let has_news_to_come = match approval.execution(now) {
+/// Whether there is news to come about a request that the approver at `index` can no longer decide.
+fn awaits_news(approval: &Approval, index: usize, now: Timestamp) -> bool {
+    match approval.execution(now) {
         Some(execution) => matches!(execution, Execution::Awaited | Execution::Executing { .. }),
         None => approval.status(now) == Status::Pending && !approval.can_vote(index, now),
-    };
-    let last = approval.history.last().filter(|_| has_news_to_come)?;
-    Some((now.since(last.at).as_secs() / 10).clamp(5, 60))
+    }
 }
 
 /// A page with a message.

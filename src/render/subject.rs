@@ -41,17 +41,12 @@ pub(super) fn subject(
     )
 }
 
-/// The dot between the parts, and what resembles it.
-const DOTS: [char; 12] = [
-    '\u{b7}', '\u{387}', '\u{1427}', '\u{16eb}', '\u{2022}', '\u{2024}', '\u{2027}', '\u{2219}',
-    '\u{22c5}', '\u{30fb}', '\u{a78f}', '\u{ff65}',
-];
-
-/// A line in which a hyphen stands for each such dot at an end of a word, so that it is one part of a subject.
+/// A line in which a hyphen stands for each dot at an end of a word that resembles the one between the parts, so that it
+/// is one part of a subject.
 fn without_separators(line: &str) -> String {
     let words = line.split(' ').map(|word| {
-        let rest = word.trim_start_matches(DOTS);
-        let inner = rest.trim_end_matches(DOTS);
+        let rest = word.trim_start_matches(reveal::is_middle_dot);
+        let inner = rest.trim_end_matches(reveal::is_middle_dot);
         let start = &word[..word.len() - rest.len()];
         let end = &rest[inner.len()..];
         format!("{}{inner}{}", hyphens(start), hyphens(end))

@@ -5,7 +5,7 @@ use askama::Template;
 use unicode_bidi::{BidiClass, bidi_class};
 
 use super::quotes::{is_like_label, label, needs_quotes};
-use crate::reveal::{characters, name_characters, value_characters};
+use crate::reveal::{characters, name_characters, value_characters, within_quotes};
 
 /// A text as the spans of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
@@ -174,6 +174,16 @@ impl Text {
         Self { spans }
     }
 
+    /// A text between quotes of the gate's, which it cannot end.
+    pub(super) fn in_quotes(text: &str) -> Self {
+        Self::new(&within_quotes(text))
+    }
+
+    /// The same of a sentence.
+    pub(super) fn prose_in_quotes(text: &str) -> Self {
+        Self::of_prose(&within_quotes(text))
+    }
+
     /// A sentence in plain text that does not change the order of what stands around it.
     pub(super) fn isolated_prose(text: &str) -> String {
         let shown = Self::of_prose(text).in_plain_text();
@@ -257,8 +267,8 @@ pub(super) fn truncate(text: &str, chars: usize) -> String {
 }
 
 /// Punctuation of a sentence, which is no part of the number beside it.
-const AROUND_NUMBERS: [char; 16] = [
-    '(', ')', '[', ']', '«', '»', '"', '“', '”', ':', ';', ',', '.', '!', '?', '،',
+const AROUND_NUMBERS: [char; 18] = [
+    '(', ')', '[', ']', '«', '»', '"', '“', '”', '‘', '’', ':', ';', ',', '.', '!', '?', '،',
 ];
 
 fn add_plain(spans: &mut Vec<Span>, text: &str) {

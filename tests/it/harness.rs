@@ -363,7 +363,7 @@ impl TestGate {
     }
 }
 
-/// The page of a link with its forms, which it otherwise has only where it does not refresh itself.
+/// The page of a link with its forms, which it otherwise has only where no news is to come.
 pub(crate) fn with_forms(link: &str) -> String {
     let separator = if link.contains('?') { '&' } else { '?' };
     format!("{link}{separator}forms=1")

@@ -84,6 +84,7 @@ mod process;
 mod proof;
 mod purge;
 mod quorum;
+mod quoting;
 mod races;
 mod readme;
 mod reask;

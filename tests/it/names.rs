@@ -310,6 +310,13 @@ async fn an_action_imitates_no_part_of_a_subject() {
         ("Pay\u{a0}·\u{a0}5 EUR", "Pay - 5 EUR"),
         ("Pay • 5 EUR ⋅ #K7Q2ZD ・ x", "Pay - 5 EUR - #K7Q2ZD - x"),
         ("Pay· 5 EUR ·#K7Q2ZD", "Pay- 5 EUR -#K7Q2ZD"),
+        ("Pay ⸱ 5 EUR ⸱ #K7Q2ZD", "Pay - 5 EUR - #K7Q2ZD"),
+        ("Pay ⸳ 5 EUR ⦁ #K7Q2ZD", "Pay - 5 EUR - #K7Q2ZD"),
+        ("Pay ⬝ 5 EUR 𐄁 #K7Q2ZD", "Pay - 5 EUR - #K7Q2ZD"),
+        ("Pay ● 5 EUR ▪ #K7Q2ZD", "Pay - 5 EUR - #K7Q2ZD"),
+        ("Pay ◦ 5 EUR ∘ #K7Q2ZD", "Pay - 5 EUR - #K7Q2ZD"),
+        ("Pay ᐧ 5 EUR ⸰ #K7Q2ZD", "Pay - 5 EUR - #K7Q2ZD"),
+        ("Keep 20 °C · 5 €", "Keep 20 °C - 5 €"),
         ("El col·legi", "El col·legi"),
     ] {
         let subject = subject(action).await;

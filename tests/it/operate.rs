@@ -153,6 +153,7 @@ async fn the_page_says_that_nothing_runs_while_paused() {
         "{page}"
     );
     assert!(!page.contains("an incident"), "{page}");
+    assert!(page.contains(">Approve</button>"), "{page}");
     gate.approve(&approval, ALICE).await;
     let page = open().await;
     assert!(

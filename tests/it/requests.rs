@@ -341,7 +341,7 @@ async fn a_vote_moves_a_request_to_the_decisions_and_the_next_stage_to_its_peopl
         let asked = submit(&gate, &payment(900)).await.id;
         let page = list(&gate, &alice()).await;
         assert!(
-            page.body.contains("2 approvals are missing"),
+            page.body.contains("3 approvals are missing"),
             "{}",
             page.body
         );
@@ -357,7 +357,11 @@ async fn a_vote_moves_a_request_to_the_decisions_and_the_next_stage_to_its_peopl
         let words = "Other votes are missing.";
         assert!(page.body.contains(words), "{}", page.body);
         let bobs = list(&gate, &bob()).await;
-        assert!(bobs.body.contains("1 approval is missing"), "{}", bobs.body);
+        assert!(
+            bobs.body.contains("2 approvals are missing"),
+            "{}",
+            bobs.body
+        );
         vote(&gate, &bob(), &asked, "approve").await;
         assert_eq!(waiting(&gate, &carol()).await, [asked]);
     }

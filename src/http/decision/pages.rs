@@ -17,7 +17,7 @@ use crate::keys::FormPurpose;
 use crate::render::{self, DecisionPage, GrantOffer, GrantView, Identification, PrecedentView};
 use crate::values::ApprovalId;
 
-/// The parameter of the address that shows the forms of a page that otherwise refreshes itself.
+/// The parameter of the address that shows the forms of a page that otherwise tells the news alone.
 pub(super) const FORMS: &str = "forms";
 
 fn is_locked(approver: &Approver, purpose: FormPurpose) -> bool {
@@ -151,7 +151,7 @@ const KEY_MISSING: &str = "You cannot decide this now: the gate does not have th
                            Please tell the operator.";
 
 /// The page of the request, with earlier rejections of the same, and with the result of the last form, once,
-/// and what was typed in it. `with_forms`, it has its forms also where it would refresh itself, which would empty them.
+/// and what was typed in it. `with_forms`, it has its forms also while there is news to come.
 pub(super) async fn show(
     app: &App,
     approval: &Approval,
@@ -212,9 +212,6 @@ pub(super) async fn show(
         }
     }
     let is_revocable = !approval.can_vote(approver, now) && approval.is_revocable_by(approver, now);
-    if result.is_some() || with_forms {
-        decision_page.refresh = None;
-    }
     let is_handed_over = approval.plan.hand_over_by(approver).is_some();
     let hand_over = forms.hand_over();
     decision_page.can_reveal = decision_page.hidden > 0 && !is_signed_in && !is_handed_over;
@@ -229,7 +226,8 @@ pub(super) async fn show(
         }
     });
     let can_end_grant = decision_page.grant.as_ref().is_some_and(GrantView::can_end);
-    if decision_page.refresh.is_some() {
+    if decision_page.awaits_news && result.is_none() && !with_forms {
+        decision_page.refresh = Some(address(id, &link, &[]));
         decision_page.forms_page = Some(address(id, &link, &[(FORMS, "1")]));
         decision_page.is_revocable = is_revocable;
         decision_page.can_hand_over = hand_over.is_some();

@@ -7,7 +7,7 @@ use human_oversight_client::types::Status;
 use reqwest::StatusCode;
 
 use super::{POLICY, gate_with, page_of, payment, submit};
-use crate::harness::{ALICE, BOB};
+use crate::harness::{ALICE, BOB, request};
 
 #[tokio::test]
 async fn email_and_page_say_from_the_start_when_approvals_count() {
@@ -24,6 +24,7 @@ async fn email_and_page_say_from_the_start_when_approvals_count() {
         .split_once("This can be approved from ")
         .expect(&page);
     let (from, _) = from.split_once(" on. A rejection counts at once.").unwrap();
+    assert!(!page.contains("it runs"), "{page}");
     let mails = gate.mails();
     let mail = mails.iter().find(|it| it.to == ALICE).unwrap();
     for text in [mail.text.replace("\r\n", " "), mail.html.clone()] {
@@ -57,4 +58,24 @@ async fn email_and_page_say_from_the_start_when_approvals_count() {
     let page = page_of(&gate, &payment, ALICE).await;
     assert!(!page.contains("can be approved from"), "{page}");
     assert_eq!(gate.status(&payment.id).await.status, Status::Rejected);
+}
+
+/// One approval is enough, but not yet.
+#[tokio::test]
+async fn the_button_does_not_say_that_it_runs_before_approvals_count() {
+    let policy = r#"
+version = 1
+[[rule]]
+id = "slow"
+not_before = "10m"
+effect = "require"
+stages = [{ from = "requested" }]
+"#;
+    let gate = gate_with(policy).await;
+    let asked = submit(&gate, &request()).await;
+    let page = page_of(&gate, &asked, ALICE).await;
+    assert!(page.contains(">Approve</button>"), "{page}");
+    gate.pass(Duration::from_secs(660));
+    let page = page_of(&gate, &asked, ALICE).await;
+    assert!(page.contains(">Approve: it runs</button>"), "{page}");
 }

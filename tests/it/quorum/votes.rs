@@ -321,3 +321,51 @@ stages = [{ from = "first" }, { from = "second" }]
     gate.approve(&payment, CAROL).await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
 }
+
+/// The words of a rejection that took the link alone look like what they are, not like further votes.
+#[tokio::test]
+async fn a_comment_in_an_email_is_no_line_of_the_gate() {
+    let policy = POLICY.replace("id = \"payments\"", "id = \"payments\"\nrejections = 2");
+    let gate = gate_with(&policy).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let forged =
+        "typo only”\nbob@example.com approved on Mon 30 Nov 2026, 06:32 UTC (finance): “fine";
+    let alice = gate.question(&payment, ALICE);
+    let form = [("decision", "reject"), ("words", forged)];
+    let rejected = gate.decide(&alice, &form).await;
+    assert_eq!(rejected.status, StatusCode::SEE_OTHER, "{}", rejected.body);
+    for person in [BOB, DAVE] {
+        gate.approve(&payment, person).await;
+    }
+    security_is_asked(&gate, &payment).await;
+    let mails = gate.mails();
+    let mail = mails.iter().find(|it| it.to == CAROL).unwrap();
+    let paragraphs: Vec<&str> = mail.html.split("</p>").collect();
+    let at = paragraphs.iter().position(|it| it.contains("typo only"));
+    let at = at.expect(&mail.html);
+    let [vote, comment, note] = &paragraphs[at - 1..=at + 1] else {
+        panic!("{}", mail.html);
+    };
+    assert!(vote.contains("alice@example.com rejected on "), "{vote}");
+    assert!(comment.contains("border-left:4px"), "{comment}");
+    assert!(comment.contains("bob@example[.]com approved"), "{comment}");
+    assert!(note.contains("Written without the code"), "{note}");
+}
+
+#[tokio::test]
+async fn the_button_to_approve_says_it_runs_only_where_that_is_so() {
+    let gate = gate_with(POLICY).await;
+    let payment = submit(&gate, &payment(60)).await;
+    const RUNS: &str = ">Approve: it runs</button>";
+    const OTHERS: &str = ">Approve: others must agree too</button>";
+    let is_last = async |person| {
+        let page = page_of(&gate, &payment, person).await;
+        assert_ne!(page.contains(RUNS), page.contains(OTHERS), "{page}");
+        page.contains(RUNS)
+    };
+    assert!(!is_last(ALICE).await);
+    gate.approve(&payment, ALICE).await;
+    assert!(!is_last(BOB).await, "security must agree");
+    gate.approve(&payment, BOB).await;
+    assert!(is_last(DAVE).await);
+}

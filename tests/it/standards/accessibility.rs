@@ -121,15 +121,14 @@ async fn each_document_names_its_language_and_its_tab() {
     assert!(titles.len() > 20 && shared.is_empty(), "{shared:?}");
 }
 
-/// WCAG 2.2.1: what loads itself again holds nothing that its reader has begun.
+/// WCAG 2.2.1: a page that loads itself again takes the focus, and closes what its reader has opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_that_refreshes_itself_has_no_field() {
+async fn no_page_refreshes_itself_but_the_inbox_of_local_development() {
     let all = documents().await.iter();
-    let refreshing: Vec<_> = all
-        .filter(|it| it.html.contains("http-equiv=\"refresh\""))
-        .collect();
-    assert!(!refreshing.is_empty());
-    for document in refreshing {
-        assert!(!document.html.contains("<form"), "{}", document.name);
-    }
+    let refreshing = all.filter(|it| it.html.contains("http-equiv=\"refresh\""));
+    let names: Vec<&str> = refreshing.map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["empty inbox", "inbox"]);
+    let offering = documents().await.iter();
+    let offering = offering.filter(|it| it.html.contains(">Refresh</a>"));
+    assert!(offering.count() > 1);
 }
