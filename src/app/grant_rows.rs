@@ -209,7 +209,7 @@ pub(super) async fn void(
 ) -> Result<bool, StoreError> {
     let voided = change(store, name, &clock, |grants, now| {
         let is_needed = may_be_added || *grants != Grants::default();
-        let any = grants.held.iter().any(|held| held.can_end_by(by, now));
+        let any = grants.held.iter().any(|held| held.can_end(now));
         is_needed.then(|| {
             if let Some(id) = revoked {
                 grants.end_given_with(id, now);
