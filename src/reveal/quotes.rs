@@ -4,7 +4,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use unicode_security::skeleton;
 
 /// Marks that resemble no two apostrophes, after UTS 39.
-const OTHER_DOUBLE: [char; 12] = [
+const OTHER_DOUBLE: [char; 13] = [
     '\u{AB}',
     '\u{BB}',
     '\u{201E}',
@@ -14,6 +14,7 @@ const OTHER_DOUBLE: [char; 12] = [
     '\u{2E42}',
     '\u{301D}',
     '\u{301E}',
+    '\u{301F}',
     '\u{1F676}',
     '\u{1F677}',
     '\u{1F678}',
