@@ -44,7 +44,9 @@ impl App {
             Ok(Found::Own(_, held)) => Some(GivenGrant::Held(held)),
             Ok(Found::Other(newer)) => {
                 let is_newer = newer.signed.grant.given_at >= decision.at;
-                let is_replaced = is_newer && approval.gave_grant(approver);
+                // Without its key, the approver's own may be in a row that is not found.
+                let has_key = self.link_keys.link_token(approval, approver).is_some();
+                let is_replaced = has_key && is_newer && approval.gave_grant(approver);
                 is_replaced.then_some(GivenGrant::Replaced(newer))
             }
             Ok(Found::Nothing) => None,

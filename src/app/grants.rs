@@ -15,8 +15,8 @@ use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{
-    Approval, Assurance, Decider, Grant, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish,
-    Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
+    Approval, Assurance, Decider, Execution, Grant, GrantEnd, GrantScope, GrantState, GrantTerms,
+    GrantWish, Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
 use crate::keys::{check_grant, keyring};
 use crate::policy::{Absence, Member, Policy, is_same_person};
@@ -75,6 +75,17 @@ impl App {
         may_use: impl Fn(&SignedGrant) -> bool,
     ) -> Result<Option<(SignedGrant, bool)>, StoreError> {
         let (store, clock) = (&self.store, || self.now());
+        if names.len() > 1
+            && let Some(held) = grant_rows::read(store, name)
+                .await?
+                .active_for(scope, clock())
+            && self.has_outlived(names, &held.signed.grant).await?
+        {
+            let id = &held.signed.grant.id;
+            grant_rows::end(store, name, id, GrantEnd::Rejection, clock).await?;
+            self.tell_standing_in_background();
+            return Ok(None);
+        }
         let taking = grant_rows::change(store, name, clock, |grants, now| {
             let signed = grants.take(scope, now, &may_use)?;
             let is_used_up =
@@ -82,15 +93,7 @@ impl App {
             let is_used_up = grants.held.iter().any(is_used_up);
             Some((signed, is_used_up))
         });
-        let Some((signed, is_used_up)) = taking.await? else {
-            return Ok(None);
-        };
-        if self.has_outlived(names, &signed.grant).await? {
-            grant_rows::end(store, name, &signed.grant.id, GrantEnd::Rejection, clock).await?;
-            self.tell_standing_in_background();
-            return Ok(None);
-        }
-        Ok(Some((signed, is_used_up)))
+        taking.await
     }
 
     /// Whether a grant may approve what it is for: a gate with these keys has signed it, today's rules are those
@@ -144,10 +147,25 @@ impl App {
         Ok(())
     }
 
-    /// Whether a grant was given before the last rejection that is kept of what reads the same: one that did not end it,
-    /// since the key that names its row was not configured then.
+    /// Whether a grant has outlived what ends it, since the key that names its row was not configured then: the last rejection
+    /// that is kept of what reads the same, or the revocation of the approval with which it was given.
     async fn has_outlived(&self, names: &[String], grant: &Grant) -> Result<bool, StoreError> {
-        Ok(names.len() > 1 && is_rejected_since(&self.store, names, grant.given_at).await?)
+        if names.len() < 2 {
+            return Ok(false);
+        }
+        let (is_rejected, given_with) = tokio::join!(
+            is_rejected_since(&self.store, names, grant.given_at),
+            self.store.get(&grant.given_with),
+        );
+        let is_revoked = match given_with {
+            Ok(row) => matches!(
+                row.approval.execution(self.now()),
+                None | Some(Execution::Revoked { .. })
+            ),
+            Err(StoreError::NotFound) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(is_rejected? || is_revoked)
     }
 
     /// Whether the operator's list still has an approver who was identified so.

@@ -42,6 +42,11 @@ impl App {
         };
         self.void_grants_if(&approval.request, Some(id), revokes)
             .await?;
+        // Without its key, the row of the grant that was given with it has another name than those of today's keys.
+        let has_key = self.link_keys.link_token(approval, identified.approver);
+        if has_key.is_none() && approval.plan.grants.is_some() && revokes() {
+            grant_rows::end_given_with(&self.store, id, GrantEnd::Giver, self.now()).await?;
+        }
         let purpose = FormPurpose::Revocation;
         let mut leased = Leased::default();
         let revoking =

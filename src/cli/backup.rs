@@ -5,7 +5,7 @@
 //! row MAC of version 2 covers. The due index is not copied: `restore` rebuilds it.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -170,7 +170,8 @@ pub(crate) async fn restore(
     Ok(ExitCode::from(u8::from(summary.unsound > 0)))
 }
 
-/// Standing rows come first: a pause stands, and a rejection is known, before there is a request that they stop.
+/// Standing rows come first, those after a line that is no row too: a pause stands, and a rejection is known, before there
+/// is a request that they stop.
 async fn restore_lines(
     store: &Store,
     file: &Path,
@@ -178,8 +179,9 @@ async fn restore_lines(
     now: Timestamp,
     summary: &mut Summary,
 ) -> anyhow::Result<()> {
-    let whole = copied_lines(file)?.map_while(Result::ok);
-    for (number, columns) in whole.filter(|(_, columns)| is_standing_copy(columns)) {
+    let rows = copied_lines(file)?.take_while(|line| !is_unreadable(line));
+    let rows = rows.filter_map(Result::ok);
+    for (number, columns) in rows.filter(|(_, columns)| is_standing_copy(columns)) {
         let restored = restore_line(store, columns, other_gate).await;
         summary.add(number, restored, now)?;
     }
@@ -191,6 +193,15 @@ async fn restore_lines(
         }
     }
     Ok(())
+}
+
+/// Whether the file cannot be read on.
+fn is_unreadable<T>(line: &anyhow::Result<T>) -> bool {
+    let fault = line
+        .as_ref()
+        .err()
+        .and_then(|it| it.downcast_ref::<io::Error>());
+    fault.is_some_and(|it| it.kind() != ErrorKind::InvalidData)
 }
 
 /// What became of the lines.

@@ -71,7 +71,11 @@ async fn rebuild(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCo
     let mut found = Found::default();
     for_each_row(&store, async |row| {
         match &row.approval {
-            Ok(approval) if approval.decision().is_some() => {
+            Ok(approval)
+                if approval
+                    .decision()
+                    .is_some_and(|it| it.by.person().is_some()) =>
+            {
                 let checked = keys
                     .as_ref()
                     .map(|keys| receipt::check(approval, keys.public()));
@@ -101,8 +105,8 @@ async fn rebuild(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCo
         untrusted,
     } = found;
     say(&format!(
-        "{kept} decisions were entered; {there} were there already. Left out: {undecided} requests without a \
-         decision, {legacy} rows of the legacy Logic App, {untrusted} rows that cannot be trusted."
+        "{kept} decisions were entered; {there} were there already. Left out: {undecided} requests that no person \
+         decided, {legacy} rows of the legacy Logic App, {untrusted} rows that cannot be trusted."
     ));
     Ok(ExitCode::from(u8::from(untrusted > 0)))
 }

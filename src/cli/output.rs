@@ -40,6 +40,10 @@ pub(crate) fn end(code: ExitCode) -> ExitCode {
     if code == ExitCode::from(2) || !IS_LOST.load(Ordering::Relaxed) {
         return code;
     }
+    if code != ExitCode::SUCCESS {
+        complain("human-oversight: its output could not be written");
+        return code;
+    }
     complain("human-oversight: it was done, but its output could not be written");
     ExitCode::from(LOST)
 }

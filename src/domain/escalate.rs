@@ -1,5 +1,7 @@
 //! Who may vote at a time, and asking more people when a stage stays open.
 
+use std::time::Duration;
+
 use super::approval::Approval;
 use super::approver::Approver;
 use super::history::EventKind;
@@ -14,7 +16,7 @@ impl Approval {
     /// of the open stage that await them, the first that they can approve so that the plan can still be met. `None` too
     /// for a person without whom a later stage cannot be met: they vote there.
     pub(super) fn place_of(&self, person: usize, now: Timestamp) -> Option<(Place, usize)> {
-        let awaiting = self.awaiting(person, &self.votes, now);
+        let awaiting = self.awaiting(person, now);
         awaiting.into_iter().find(|it| self.keeps_open(*it))
     }
 
@@ -25,7 +27,7 @@ impl Approval {
         person: usize,
         now: Timestamp,
     ) -> Option<(Place, usize)> {
-        let mut open = self.awaiting(person, &self.votes, now);
+        let mut open = self.awaiting(person, now);
         open.retain(|it| self.keeps_open(*it));
         let can_be_met = |&(place, seat): &(Place, usize)| {
             self.plan.can_be_met_after(&self.votes, place, seat, lost)
@@ -39,7 +41,7 @@ impl Approval {
     pub fn voters_of(&self, place: Place, now: Timestamp) -> Vec<usize> {
         let people = 0..self.approvers.len();
         let is_voter = |person: &usize| {
-            let mut awaiting = self.awaiting(*person, &self.votes, now).into_iter();
+            let mut awaiting = self.awaiting(*person, now).into_iter();
             awaiting.any(|it| it.0 == place && self.keeps_open(it))
         };
         people.filter(is_voter).collect()
@@ -49,31 +51,49 @@ impl Approval {
         self.plan.can_be_met_after(&self.votes, place, seat, &[])
     }
 
-    /// The unmet asks of the open stage for which a person may vote at `at`, after the votes `before`, and the seats
-    /// without a vote in which they do.
-    pub(super) fn awaiting(
-        &self,
-        person: usize,
-        before: &[Vote],
-        at: Timestamp,
-    ) -> Vec<(Place, usize)> {
-        let places = self.plan.open_places(before).into_iter();
+    /// The unmet asks of the open stage for which a person may vote at `now`, and the seats without a vote in which they do.
+    fn awaiting(&self, person: usize, now: Timestamp) -> Vec<(Place, usize)> {
+        let places = self.plan.open_places(&self.votes).into_iter();
         let seats = places.flat_map(|place| {
-            let seats = self.seats_for(person, place, before, at).into_iter();
-            seats.map(move |seat| (place, seat))
+            let seats = self.seats_for(person, place, &self.votes, now, self.plan.not_before);
+            seats.into_iter().map(move |seat| (place, seat))
         });
         seats.collect()
     }
 
-    /// The seats without a vote in which a person may vote for an ask at `at`, after the votes `before`.
-    fn seats_for(&self, person: usize, place: Place, before: &[Vote], at: Timestamp) -> Vec<usize> {
+    /// The seats in which a vote for an ask counts that was stored at `at`, after the votes `before`. Gates of earlier
+    /// versions counted the share of an escalation from the opening of the stage also where `not_before` is set.
+    pub(super) fn stored_seats_for(
+        &self,
+        person: usize,
+        place: Place,
+        before: &[Vote],
+        at: Timestamp,
+    ) -> Vec<usize> {
+        let counted_from = [self.plan.not_before, Duration::ZERO];
+        let mut seats = counted_from.map(|it| self.seats_for(person, place, before, at, it));
+        let [now, earlier] = &mut seats;
+        earlier.retain(|it| !now.contains(it));
+        seats.concat()
+    }
+
+    /// The seats without a vote in which a person may vote for an ask at `at`, after the votes `before`. The share of an
+    /// escalation counts from so long after the opening of the stage.
+    fn seats_for(
+        &self,
+        person: usize,
+        place: Place,
+        before: &[Vote],
+        at: Timestamp,
+        counted_from: Duration,
+    ) -> Vec<usize> {
         let has_voted = before.iter().any(|vote| vote.ballot.person == person);
         if has_voted || self.plan.hand_over_by(person).is_some() {
             return Vec::new();
         }
         let opened_at = self.opened_at(place.stage, before);
         let escalation = self.plan.escalation.as_ref();
-        let escalated_at = escalation.map(|it| self.share_from(opened_at, it));
+        let escalated_at = escalation.map(|it| self.share_from(opened_at + counted_from, it));
         let escalated_at = escalated_at.filter(|it| at >= *it);
         let may_vote = |role: Role<'_>| match role {
             Role::Member => true,
@@ -105,7 +125,9 @@ impl Approval {
         if stage.is_none_or(|it| place.ask >= it.asks.len()) {
             return person;
         }
-        let seats = self.seats_for(person, place, before, ballot.at).into_iter();
+        let seats = self
+            .stored_seats_for(person, place, before, ballot.at)
+            .into_iter();
         let mut best = seats.clone();
         let best = best.find(|&seat| self.plan.can_be_met_after(before, place, seat, &[]));
         let named = || self.plan.roles_of(person, place).map(|(seat, _)| seat);
@@ -145,7 +167,7 @@ impl Approval {
     }
 
     /// When the open stage is escalated; `None` if it is already, or never will be. The share counts from when the stage can
-    /// be approved, since before that those who were asked miss nothing. From the share of all its time on, others can vote.
+    /// be approved, since before that those who were asked miss nothing.
     pub fn next_escalation(&self) -> Option<Timestamp> {
         let escalation = self.plan.escalation.as_ref()?;
         let Tally::Open { stage } = self.plan.tally(&self.votes) else {

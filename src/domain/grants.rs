@@ -194,6 +194,12 @@ impl Grants {
         Some(held.signed)
     }
 
+    /// The grant for exactly this that is active.
+    pub fn active_for(&self, scope: &GrantScope, now: Timestamp) -> Option<&HeldGrant> {
+        let is_it = |held: &&HeldGrant| held.signed.grant.scope == *scope && held.is_active(now);
+        self.held.iter().find(is_it)
+    }
+
     /// Whether what a grant has approved is not to be claimed, since it was ended; `None` if it is not held here.
     pub fn has_ended(&self, id: &str) -> Option<bool> {
         let held = self.held.iter().find(|held| held.signed.grant.id == id)?;

@@ -109,8 +109,8 @@ impl Approval {
                 Err(VoteFault::SecondVote(number))
             };
         }
-        let awaiting = self.awaiting(ballot.person, before, ballot.at);
-        if !awaiting.contains(&(ballot.place, ballot.seat)) {
+        let seats = self.stored_seats_for(ballot.person, ballot.place, before, ballot.at);
+        if !plan.open_places(before).contains(&ballot.place) || !seats.contains(&ballot.seat) {
             return Err(VoteFault::Misplaced(number));
         }
         if plan.sign_in && object_id.is_none() {

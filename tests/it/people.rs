@@ -472,6 +472,10 @@ async fn reminders_and_escalation_wait_until_approvals_count() {
         gate.sweep().await;
         assert_eq!(gate.mails().len(), 2);
     }
+    let stored = gate.store.get(&payment.id.parse().unwrap()).await.unwrap();
+    let cfo = |it: &human_oversight::domain::Approver| it.address.to_string() == CFO;
+    let cfo = stored.approval.approvers.iter().position(cfo).unwrap();
+    assert!(!stored.approval.can_vote(cfo, gate.now()));
     let page = page_of(&gate, &payment, ALICE).await;
     assert!(page.contains("leads will be asked too"), "{page}");
     gate.pass(minute);

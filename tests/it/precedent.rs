@@ -17,7 +17,8 @@ use crate::process::run;
 use crate::proxy::Fault;
 
 const CARD: &str = "Compared with earlier decisions";
-const NOTHING: &str = "No earlier decision of a person on this action of this agent is on record.";
+const NOTHING: &str =
+    "No decision of a person is among the last on record for this action of this agent.";
 
 fn body(parameters: &Value, approver: &str) -> Value {
     json!({
@@ -403,7 +404,7 @@ async fn old_decisions_are_entered_once_and_purged_with_their_requests() {
     assert_eq!(
         (said.as_str(), code),
         (
-            "2 decisions were entered; 0 were there already. Left out: 1 requests without a decision, \
+            "2 decisions were entered; 0 were there already. Left out: 1 requests that no person decided, \
              0 rows of the legacy Logic App, 0 rows that cannot be trusted.\n",
             0
         )

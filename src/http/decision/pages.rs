@@ -268,7 +268,10 @@ pub(super) async fn show(
         Some(FormPurpose::HandOver) => decision_page.hand_over.is_some(),
         None => false,
     };
-    let is_recorded = result == Some(DecisionResult::GrantNotGiven);
+    let is_recorded = matches!(
+        result,
+        Some(DecisionResult::GrantNotGiven | DecisionResult::GrantEnded)
+    );
     decision_page.has_problem = message.is_some() && !is_recorded;
     if let Some(message) = message.filter(|_| !has_form) {
         decision_page.notice = Some(message);

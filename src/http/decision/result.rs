@@ -58,8 +58,12 @@ pub(super) fn message(
         DecisionResult::Recorded
         | DecisionResult::Revoked
         | DecisionResult::Revealed
-        | DecisionResult::GrantEnded
         | DecisionResult::HandedOver => return None,
+        // Without the key of the request, the page does not find the grant to say it.
+        DecisionResult::GrantEnded if app.link_keys.link_token(approval, approver).is_none() => {
+            "You ended the standing grant. It approves nothing more."
+        }
+        DecisionResult::GrantEnded => return None,
         DecisionResult::SeatGone
         | DecisionResult::ReceiverMissing
         | DecisionResult::ReceiverRefused

@@ -167,3 +167,28 @@ async fn a_link_key_that_is_put_back_brings_back_no_grant_from_before_a_rejectio
         assert_eq!(list(&gate).await[0]["state"], "rejection");
     }
 }
+
+/// The row of the request has been written with the newer key, the row of the grant has not.
+#[tokio::test]
+async fn a_link_key_that_is_put_back_brings_back_no_grant_of_a_revoked_approval() {
+    let [old, new] = [(); 2].map(|()| keyring::generate_link_key());
+    let receipts = keyring::generate_receipt_key();
+    let at = async |dir, links: &str| {
+        let keys = [("HO_LINK_KEYS", links), ("HO_RECEIPT_KEYS", &receipts)];
+        TestGate::at(dir, &[&keys[..], &[("HO_POLICY", POLICY)]].concat()).await
+    };
+    let both = format!("{new},{old}");
+    let gate = at(tempfile::tempdir().unwrap(), &old).await;
+    let given_with = given(&gate, "10").await;
+    let stocked = assert_approves(&gate).await;
+    let gate = at(gate.dir, &both).await;
+    let id = given_with.id.parse().unwrap();
+    let row = gate.store.get(&id).await.unwrap();
+    gate.store.replace(row, None).await.unwrap();
+    assert_approves(&gate).await;
+    let gate = at(gate.dir, &new).await;
+    operate(&gate, json!({"command": "revoke", "id": given_with.id})).await;
+    let gate = at(gate.dir, &both).await;
+    assert!(!can_claim(&gate, &stocked).await);
+    assert_asks(&gate).await;
+}
