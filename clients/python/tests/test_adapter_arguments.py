@@ -374,8 +374,8 @@ class TestLangGraph:
         allowing = pydantic.create_model("Allowing", __config__={"extra": "allow"}, user_id=str)
         for schema in ({"type": "object", "properties": properties}, allowing):
             mock, text = run(schema)
-            assert f"there is no argument {name}" in text or name not in str(got)
-            assert (mock.requests == []) == ("there is no argument" in text)
+            assert f"there is no argument {name}" in text
+            assert (mock.requests, got) == ([], [])
         mock, _ = run({"type": "object", "properties": {**properties, name: {"type": "array"}}})
         assert shown(mock) == [{"user_id": "1", name: ["https://example.com"]}]
 
