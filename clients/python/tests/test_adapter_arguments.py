@@ -379,6 +379,54 @@ class TestLangGraph:
         mock, _ = run({"type": "object", "properties": {**properties, name: {"type": "array"}}})
         assert shown(mock) == [{"user_id": "1", name: ["https://example.com"]}]
 
+    def test_what_the_model_gives_by_another_name_is_shown_though_it_is_the_frameworks_to_inject(self) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        tools = pytest.importorskip("langchain_core.tools")
+        tenant = pydantic.Field("production", alias="tenantName")
+        fields = {"user_id": str, "tenant": (Annotated[str, tools.InjectedToolArg], tenant)}
+        schema = pydantic.create_model("Schema", **fields)
+
+        def delete(user_id: str, tenant: str) -> str:
+            got.append({"user_id": user_id, "tenant": tenant})
+            return "deleted"
+
+        tool = tools.StructuredTool.from_function(
+            delete, name="delete_user", description="Deletes.", args_schema=schema
+        )
+        mock, _ = self.run(tool, {"user_id": "1", "tenantName": "test"})
+        assert shown(mock) == got == [{"user_id": "1", "tenant": "test"}]
+        mock, _ = self.run(tool, {"user_id": "1"})
+        assert shown(mock) == [{"user_id": "1"}]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_the_default_is_that_of_the_function_that_runs(self, is_async: bool) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        tools = pytest.importorskip("langchain_core.tools")
+        schema = pydantic.create_model("Schema", user_id=str)
+
+        def delete(user_id: str, force: bool = False) -> str:
+            return delete_user(user_id, force)
+
+        both = tools.StructuredTool(
+            name="delete_user", description="Deletes.", args_schema=schema, func=delete, coroutine=delete_user_async
+        )
+
+        class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
+            name: str = "delete_user"
+            description: str = "Deletes a user."
+            args_schema: Any = schema
+
+            def _run(self, user_id: str, force: bool = False) -> str:
+                return delete_user(user_id, force)
+
+            async def _arun(self, user_id: str, force: bool = True) -> str:
+                return delete_user(user_id, force)
+
+        for tool in (both, Delete()):
+            got.clear()
+            mock, _ = self.run(tool, {"user_id": "1"}, is_async)
+            assert shown(mock) == got == [{"user_id": "1", "force": is_async}]
+
     def test_a_field_with_a_factory_that_a_validator_sets_is_shown(self) -> None:
         pydantic = pytest.importorskip("pydantic")
         tools = pytest.importorskip("langchain_core.tools")

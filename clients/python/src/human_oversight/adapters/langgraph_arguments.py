@@ -9,7 +9,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
 from .arguments import read_twice
 from .langgraph_copies import altered
-from .langgraph_tools import Got, invalid, parse
+from .langgraph_tools import Got, function_of, invalid, parse
 
 
 class Arguments:
@@ -29,15 +29,16 @@ class Arguments:
         return altered(self.request, invoke=self._read, ainvoke=self._aread)
 
     async def _aread(self, call: dict[str, Any], config: Any = None) -> Any:
-        return self._read(call, config)
+        return self._read(call, config, is_async=True)
 
-    def _read(self, call: dict[str, Any], config: Any = None) -> Any:
+    def _read(self, call: dict[str, Any], config: Any = None, *, is_async: bool = False) -> Any:
         tool: Any = self.request.tool
         given = self.request.tool_call["args"]
         injected = {name: it for name, it in call["args"].items() if name not in given or it is not given[name]}
+        function = function_of(tool, is_async=is_async)
         own = {name: it for name, it in call["args"].items() if name not in injected}
         try:
-            self.got, self.shown = read_twice(lambda: parse(tool, own, injected, call["id"]))
+            self.got, self.shown = read_twice(lambda: parse(tool, function, own, injected, call["id"]))
         except Exception as error:
             return self._answer(call, config or {}, invalid(tool, given, error))
         return ToolMessage("", tool_call_id=call["id"])

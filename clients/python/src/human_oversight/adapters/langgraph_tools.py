@@ -4,7 +4,7 @@ import copy
 import inspect
 from typing import Any
 
-from langchain_core.tools import FILTERED_ARGS
+from langchain_core.tools import FILTERED_ARGS, BaseTool
 from langgraph.prebuilt.tool_node import ToolInvocationError
 from pydantic import ValidationError
 
@@ -15,7 +15,9 @@ from .langgraph_managers import refuse_managers
 Got = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def parse(tool: Any, given: dict[str, Any], injected: dict[str, Any], id_: str) -> tuple[Got, dict[str, Any]]:
+def parse(
+    tool: Any, function: Any, given: dict[str, Any], injected: dict[str, Any], id_: str
+) -> tuple[Got, dict[str, Any]]:
     """What the tool's function is called with, and what people are shown of it: all but what is injected, by the node
     or the tool, and what a factory makes.
 
@@ -30,13 +32,16 @@ def parse(tool: Any, given: dict[str, Any], injected: dict[str, Any], id_: str) 
     if schema is None and not args:  # the tool does not look at them
         tool.get_input_schema().model_validate(kwargs)
     refuse_managers(tool, kwargs.keys() - injected)
-    inspect.signature(_function(tool)).bind_partial(*args, **kwargs)
+    inspect.signature(function).bind_partial(*args, **kwargs)
     placed = dict(zip(tool.args, args, strict=False)) if args else {}
-    shown = defaults(_function(tool)) | placed | kwargs
+    shown = defaults(function) | placed | kwargs
     visible = {*tool._filter_injected_args(shown), *(kwargs.keys() & {*given, *FILTERED_ARGS})} - injected.keys()
-    if factories(schema):
-        ids = {name: it for name, it in arguments.items() if name not in given}
-        visible -= made(schema.model_validate(copy.deepcopy(given) | ids))
+    hidden = kwargs.keys() - visible - injected.keys()
+    if factories(schema) or (hidden and hasattr(schema, "model_validate")):
+        others = {name: it for name, it in arguments.items() if name not in given}
+        model = schema.model_validate(copy.deepcopy(given) | others)
+        visible -= made(model)
+        visible |= hidden & model.model_fields_set - others.keys()  # what the model gives by another name
     return (args, kwargs), {name: it for name, it in shown.items() if name in visible}
 
 
@@ -46,5 +51,8 @@ def invalid(tool: Any, given: dict[str, Any], error: Exception) -> Exception:
     return error if is_known else ToolInvocationError(tool.name, error, given)
 
 
-def _function(tool: Any) -> Any:
-    return getattr(tool, "func", None) or getattr(tool, "coroutine", None) or tool._run
+def function_of(tool: Any, *, is_async: bool) -> Any:
+    """The function that the tool runs."""
+    functions = [getattr(tool, "func", None), getattr(tool, "coroutine", None)]
+    has_own = is_async and type(tool)._arun is not BaseTool._arun
+    return next((it for it in functions[:: -1 if is_async else 1] if it), tool._arun if has_own else tool._run)
