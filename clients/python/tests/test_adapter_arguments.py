@@ -281,13 +281,13 @@ class TestLangGraph:
             got.append(arguments)
             return "deleted"
 
-        properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": True}}
+        properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": None}}
         schema = {"type": "object", "properties": properties, "required": ["user_id"]}
         tool = tools.StructuredTool.from_function(
             delete, name="delete_user", description="Deletes.", args_schema=schema
         )
         mock, _ = self.run(tool, {"user_id": "1"})
-        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+        assert shown(mock) == got == [{"user_id": "1"}]
         for invalid in ({"user_id": "1", "dry_run": True}, {"force": True}, {"user_id": 1}):
             mock, text = self.run(tool, invalid)
             assert "Please fix the error" in text
@@ -325,6 +325,143 @@ class TestLangGraph:
         assert len(real.questions()) == 1
         assert len(uuid.UUID(got[0].pop("key")).hex) == 32
         assert got == [{"user_id": "1", "groups": []}]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_the_function_gets_what_was_approved_though_the_tool_would_make_another_value_by_then(
+        self, is_async: bool
+    ) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        users = {"eve": "1"}
+
+        def delete_user(user_id: str) -> str:
+            """Deletes a user."""
+            got.append({"user_id": user_id})
+            return "deleted"
+
+        def decide(_: Any) -> Any:
+            users["eve"] = "2"
+            return APPROVE
+
+        delete_user.__annotations__["user_id"] = Annotated[str, pydantic.BeforeValidator(users.__getitem__)]
+        graph, mock = self.graph(tool_node([delete_user], oversight()), {"user_id": "eve"}), MockGate(decide)
+        with mock.gate.scope():
+            asyncio.run(graph.ainvoke({"messages": []})) if is_async else graph.invoke({"messages": []})
+        assert shown(mock) == got == [{"user_id": "1"}]
+        assert mock.outcomes == ["Executed"]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    @pytest.mark.parametrize("name", ["callbacks", "run_manager"])
+    def test_an_argument_with_the_name_of_a_manager_is_shown_or_refused(self, name: str, is_async: bool) -> None:
+        tools = pytest.importorskip("langchain_core.tools")
+        pydantic = pytest.importorskip("pydantic")
+
+        def delete(**arguments: Any) -> str:
+            got.append(arguments)
+            return "deleted"
+
+        async def delete_async(**arguments: Any) -> str:
+            return delete(**arguments)
+
+        def run(schema: Any) -> tuple[MockGate, str]:
+            functions = {"coroutine": delete_async} if is_async else {"func": delete}
+            tool = tools.StructuredTool(name="delete_user", description="Deletes.", args_schema=schema, **functions)
+            return self.run(tool, {"user_id": "1", name: ["https://example.com"]}, is_async)
+
+        properties = {"user_id": {"type": "string"}}
+        allowing = pydantic.create_model("Allowing", __config__={"extra": "allow"}, user_id=str)
+        for schema in ({"type": "object", "properties": properties}, allowing):
+            mock, text = run(schema)
+            assert f"there is no argument {name}" in text
+            assert (mock.requests, got) == ([], [])
+        mock, _ = run({"type": "object", "properties": {**properties, name: {"type": "array"}}})
+        assert shown(mock) == [{"user_id": "1", name: ["https://example.com"]}]
+
+    def test_what_the_model_gives_by_another_name_is_shown_though_it_is_the_frameworks_to_inject(self) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        tools = pytest.importorskip("langchain_core.tools")
+        tenant = pydantic.Field("production", alias="tenantName")
+        fields = {"user_id": str, "tenant": (Annotated[str, tools.InjectedToolArg], tenant)}
+        schema = pydantic.create_model("Schema", **fields)
+
+        def delete(user_id: str, tenant: str) -> str:
+            got.append({"user_id": user_id, "tenant": tenant})
+            return "deleted"
+
+        tool = tools.StructuredTool.from_function(
+            delete, name="delete_user", description="Deletes.", args_schema=schema
+        )
+        mock, _ = self.run(tool, {"user_id": "1", "tenantName": "test"})
+        assert shown(mock) == got == [{"user_id": "1", "tenant": "test"}]
+        mock, _ = self.run(tool, {"user_id": "1"})
+        assert shown(mock) == [{"user_id": "1"}]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_the_default_is_that_of_the_function_that_runs(self, is_async: bool) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        tools = pytest.importorskip("langchain_core.tools")
+        schema = pydantic.create_model("Schema", user_id=str)
+
+        def delete(user_id: str, force: bool = False) -> str:
+            return delete_user(user_id, force)
+
+        both = tools.StructuredTool(
+            name="delete_user", description="Deletes.", args_schema=schema, func=delete, coroutine=delete_user_async
+        )
+
+        class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
+            name: str = "delete_user"
+            description: str = "Deletes a user."
+            args_schema: Any = schema
+
+            def _run(self, user_id: str, force: bool = False) -> str:
+                return delete_user(user_id, force)
+
+            async def _arun(self, user_id: str, force: bool = True) -> str:
+                return delete_user(user_id, force)
+
+        for tool in (both, Delete()):
+            got.clear()
+            mock, _ = self.run(tool, {"user_id": "1"}, is_async)
+            assert shown(mock) == got == [{"user_id": "1", "force": is_async}]
+
+    def test_a_field_with_a_factory_that_a_validator_sets_is_shown(self) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        tools = pytest.importorskip("langchain_core.tools")
+
+        class Schema(pydantic.BaseModel):
+            scope: str = pydantic.Field(default_factory=lambda: "me")
+
+            @pydantic.model_validator(mode="before")  # type: ignore[untyped-decorator]
+            @classmethod
+            def rename(cls, given: Any) -> Any:
+                return {"scope": given["target"]} if "target" in given else given
+
+        def delete(scope: str) -> str:
+            got.append({"scope": scope})
+            return "deleted"
+
+        tool = tools.StructuredTool.from_function(
+            delete, name="delete_user", description="Deletes.", args_schema=Schema
+        )
+        mock, _ = self.run(tool, {"target": "everyone"})
+        assert shown(mock) == got == [{"scope": "everyone"}]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_a_validator_may_change_the_arguments_in_place(self, is_async: bool) -> None:
+        pydantic = pytest.importorskip("pydantic")
+        pytest.importorskip("langgraph")
+
+        def delete_user(name: str) -> str:
+            """Deletes a user."""
+            got.append({"name": name})
+            return "deleted"
+
+        delete_user.__annotations__["name"] = Annotated[str, pydantic.BeforeValidator(lambda it: it.pop("first"))]
+        mock, _ = self.run(delete_user, {"name": {"first": "Eve"}}, is_async)
+        assert shown(mock) == got == [{"name": "Eve"}]
 
     def test_an_invalid_call_is_answered_by_the_tool_if_it_handles_that(self) -> None:
         tools = pytest.importorskip("langchain_core.tools")
@@ -459,22 +596,73 @@ class TestOpenAIAgents:
             return "deleted"
 
         def tool(**settings: Any) -> Any:
-            properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": True}}
+            properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": None}}
             schema = {"type": "object", "properties": properties, "required": ["user_id"], **settings}
             return agents.FunctionTool("delete_user", "Deletes.", schema, invoke, strict_json_schema=False)
 
         mock, _ = self.run(tool(), '{"user_id": "1"}')
-        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+        assert shown(mock) == got == [{"user_id": "1"}]
         mock, _ = self.run(tool(additionalProperties={}), '{"user_id": "1"}')
         assert shown(mock) == got[1:]
         mock, _ = self.run(tool(additionalProperties=True), '{"user_id": "1", "dry_run": true}')
-        assert shown(mock) == got[2:] == [{"user_id": "1", "force": True, "dry_run": True}]
+        assert shown(mock) == got[2:] == [{"user_id": "1", "dry_run": True}]
         mock, _ = self.run(tool(allOf=[{"properties": {"dry_run": {}}}]), '{"user_id": "1", "dry_run": true}')
         assert shown(mock) == got[3:] == got[2:3]
         for invalid in ("{}", '{"user_id": 1}', '{"user_id": "1", "dry_run": true}'):
             mock, text = self.run(tool(), invalid)
             assert text.startswith("Not run: the arguments are invalid.")
             assert (mock.requests, len(got)) == ([], 4)
+
+    @pytest.mark.parametrize("timeout", [None, 5])
+    def test_the_function_gets_what_was_approved_though_the_tool_would_make_another_value_by_then(
+        self, timeout: Any
+    ) -> None:
+        agents = pytest.importorskip("agents")
+        pydantic = pytest.importorskip("pydantic")
+        from test_adapters import TestOpenAIAgents
+
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        users = {"eve": "1"}
+
+        async def delete_user(user_id: str) -> str:
+            got.append({"user_id": user_id})
+            return "deleted"
+
+        def decide(_: Any) -> Any:
+            users["eve"] = "2"
+            return APPROVE
+
+        delete_user.__annotations__["user_id"] = Annotated[str, pydantic.BeforeValidator(users.__getitem__)]
+        mock = MockGate(decide)
+        with mock.gate.scope():
+            (tool,) = gate_tools([agents.function_tool(delete_user, timeout=timeout)], oversight())
+            text = TestOpenAIAgents.run(tool, '{"user_id": "eve"}')
+        assert shown(mock) == got == [{"user_id": "1"}]
+        assert (text, mock.outcomes) == ("deleted", ["Executed"])
+
+    def test_a_tool_that_would_make_the_values_again_is_not_gated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        agents = pytest.importorskip("agents")
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        tool = agents.function_tool(delete_user)
+        monkeypatch.delattr(type(tool.on_invoke_tool), "prepare_arguments")
+        with pytest.raises(TypeError, match="this version of openai-agents"):
+            gate_tools([tool], oversight())
+
+    def test_what_a_validator_raises_is_for_the_tool_to_handle(self) -> None:
+        agents = pytest.importorskip("agents")
+        pydantic = pytest.importorskip("pydantic")
+
+        def delete_user(user_id: str) -> str:
+            raise AssertionError("it ran")
+
+        delete_user.__annotations__["user_id"] = Annotated[str, pydantic.BeforeValidator({}.__getitem__)]
+        for settings in ({}, {"failure_error_function": lambda _, it: f"Oh: {it!r}"}):
+            tool = agents.function_tool(delete_user, **settings)
+            mock, text = self.run(tool, '{"user_id": "eve"}')
+            assert text == self.run(tool, '{"user_id": "eve"}', is_gated=False)[1]
+            assert mock.requests == []
 
     def test_a_context_and_what_a_factory_makes_are_not_shown(self) -> None:
         agents = pytest.importorskip("agents")
@@ -668,11 +856,11 @@ class TestAgentFramework:
             got.append(arguments)
             return "deleted"
 
-        properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": True}}
+        properties = {"user_id": {"type": "string"}, "force": {"type": "boolean", "default": None}}
         schema = {"type": "object", "properties": properties, "required": ["user_id"]}
         tool = framework.FunctionTool(name="delete_user", description="Deletes.", func=delete, input_model=schema)
         mock, _ = self.run(tool, '{"user_id": "1"}')
-        assert shown(mock) == got == [{"user_id": "1", "force": True}]
+        assert shown(mock) == got == [{"user_id": "1"}]
         for invalid in ("{}", '{"user_id": 1}', '{"user_id": "1", "dry_run": true}'):
             mock, text = self.run(tool, invalid)
             assert text.startswith("Error: Argument parsing failed.")

@@ -6,7 +6,7 @@ from typing import Any
 from agent_framework import FunctionInvocationContext, FunctionTool
 
 from .arguments import defaults
-from .json_schema import by_schema
+from .json_schema import check
 
 
 def prepare(context: FunctionInvocationContext) -> None:
@@ -20,9 +20,7 @@ def prepare(context: FunctionInvocationContext) -> None:
     # Once: the framework takes the same values when it calls the function.
     arguments: dict[str, Any] = tool._prepare_context_arguments(context, context.arguments)
     if tool.input_model is None:
-        complete = by_schema(tool.parameters(), arguments)
-        if "approval_response" not in context.metadata:  # the framework has asked about these alone
-            arguments = context.arguments = complete
+        check(tool.parameters(), arguments)
     try:
         inspect.signature(_function(tool)).bind_partial(**arguments)
     except TypeError as error:

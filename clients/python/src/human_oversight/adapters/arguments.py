@@ -1,11 +1,13 @@
 """What a tool's function gets that no call names."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from human_oversight.arguments import contexts
 from human_oversight.parameters import Parameters, ParametersError
+
+T = TypeVar("T")
 
 _CONSTANT = (None, list, dict, set, tuple)
 
@@ -17,33 +19,32 @@ def defaults(function: Callable[..., Any]) -> dict[str, Any]:
     return {it.name: it.default for it in parameters if it.default is not it.empty and it.name not in left_out}
 
 
-def made(model: Any, given: Mapping[str, Any]) -> set[str]:
-    """The arguments that a call does not name, and of which a factory of a model of Pydantic makes the default: a time,
+def made(model: Any) -> set[str]:
+    """The fields of a validated model of Pydantic that no call sets, and of which a factory makes the default: a time,
     for example, or an id.
 
     People are not shown them, as they are not shown what the function's own code computes: each repetition of the call
     would be another request.
     """
+    return {name for name in factories(type(model)) if name not in model.model_fields_set}
+
+
+def factories(model: Any) -> set[str]:
+    """The fields of a class of models of which a factory makes the default."""
     fields = getattr(model, "model_fields", {}).items()
-    names = {name: (name, it.alias, it.validation_alias) for name, it in fields if it.default_factory not in _CONSTANT}
-    # An alias that is no text may be any name.
-    return {name for name, those in names.items() if all(_is_other(it, given) for it in those)}
+    return {name for name, it in fields if it.default_factory not in _CONSTANT}
 
 
-def _is_other(name: Any, given: Mapping[str, Any]) -> bool:
-    return isinstance(name, str | None) and name not in given
-
-
-def read_twice(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The arguments, as a tool reads them for its function each time.
+def read_twice(read: Callable[[], tuple[T, dict[str, Any]]]) -> tuple[T, dict[str, Any]]:
+    """What a tool's function gets, and what people are shown of it. A repeated call reads it again.
 
     Raises:
-        ValueError: if it reads others the next time, which the function would get instead.
+        ValueError: if people are shown something else the next time, which would be another request.
     """
-    shown = read()
-    if _digest(shown) != _digest(read()):
+    values, shown = read()
+    if _digest(shown) != _digest(read()[1]):
         raise ValueError("the tool makes other values of the same arguments each time, which people cannot approve")
-    return shown
+    return values, shown
 
 
 def _digest(arguments: dict[str, Any]) -> str | None:

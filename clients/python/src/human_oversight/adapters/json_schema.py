@@ -17,21 +17,20 @@ _ELSEWHERE = frozenset({"$ref", "allOf", "anyOf", "oneOf", "patternProperties"})
 """Members of a schema that may name more arguments."""
 
 
-def by_schema(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with the defaults of a JSON schema of an object, of which the outermost level counts.
+def check(schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Checks arguments by a JSON schema of an object, of which the outermost level counts. Its defaults are the tool's
+    own matter: one that the schema names need not be what the tool takes.
 
     Raises:
         ValueError: if they are not those of the schema.
     """
     refuse_unknown(schema, given)
     known: Mapping[str, Any] = schema.get("properties") or {}
-    defaults = {name: it["default"] for name, it in known.items() if isinstance(it, dict) and "default" in it}
-    arguments = {**{name: it for name, it in defaults.items() if name not in given}, **given}
-    if missing := [name for name in schema.get("required") or () if name not in arguments]:
+    required = (it for it in schema.get("required") or () if it not in given)
+    if missing := [it for it in required if not _has_default(known.get(it))]:
         raise ValueError(f"the argument {', '.join(missing)} is missing")
     for name, value in given.items():
         _check(name, value, known.get(name))
-    return arguments
 
 
 def refuse_unknown(schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -45,12 +44,16 @@ def refuse_unknown(schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         raise ValueError(f"there is no argument {', '.join(unknown)}")
 
 
+def _has_default(schema: Any) -> bool:
+    return isinstance(schema, dict) and "default" in schema
+
+
 def _check(name: str, value: Any, schema: Any) -> None:
     if not isinstance(schema, dict):
         return
     types = schema.get("type", [])
     checks = [_TYPES.get(it, lambda _: True) for it in ([types] if isinstance(types, str) else types)]
-    if checks and not any(check(value) for check in checks):
+    if checks and not any(it(value) for it in checks):
         raise ValueError(f"the argument {name} must be of the type {types}")
     if "enum" in schema and value not in schema["enum"]:
         raise ValueError(f"the argument {name} must be one of {schema['enum']}")

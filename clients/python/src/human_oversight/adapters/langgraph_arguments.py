@@ -1,7 +1,6 @@
 """The arguments of a call of a `ToolNode`, before anyone is asked."""
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 from langchain_core.messages import ToolMessage
@@ -9,7 +8,8 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
 from .arguments import read_twice
-from .langgraph_tools import complete, invalid, parse, visible
+from .langgraph_copies import altered
+from .langgraph_tools import Got, function_of, invalid, parse
 
 
 class Arguments:
@@ -20,24 +20,25 @@ class Arguments:
         """The call, which no one else changes while people decide."""
         self.shown: dict[str, Any] | None = None
         """What people are shown; `None` if the call is invalid, or has not been read."""
+        self.got: Got = ((), {})
+        """What the function gets."""
 
     @property
     def reading(self) -> Request:
         """The request with which the node runs nothing. To an invalid call it gives the answer for the model."""
-        return self._with(invoke=self._read, ainvoke=self._aread)
+        return altered(self.request, invoke=self._read, ainvoke=self._aread)
 
     async def _aread(self, call: dict[str, Any], config: Any = None) -> Any:
-        return self._read(call, config)
+        return self._read(call, config, is_async=True)
 
-    def _read(self, call: dict[str, Any], config: Any = None) -> Any:
+    def _read(self, call: dict[str, Any], config: Any = None, *, is_async: bool = False) -> Any:
         tool: Any = self.request.tool
         given = self.request.tool_call["args"]
-        injected = {name for name, it in call["args"].items() if name not in given or it is not given[name]}
+        injected = {name: it for name, it in call["args"].items() if name not in given or it is not given[name]}
+        function = function_of(tool, is_async=is_async)
+        own = {name: it for name, it in call["args"].items() if name not in injected}
         try:
-            completed = complete(tool, given)
-            given |= completed
-            arguments = completed | call["args"]
-            self.shown = read_twice(lambda: visible(tool, given, injected, *parse(tool, arguments, call["id"])))
+            self.got, self.shown = read_twice(lambda: parse(tool, function, own, injected, call["id"]))
         except Exception as error:
             return self._answer(call, config or {}, invalid(tool, given, error))
         return ToolMessage("", tool_call_id=call["id"])
@@ -49,11 +50,4 @@ class Arguments:
             raise error
 
         settings = {"callbacks": config.get("callbacks"), "config": config, "tool_call_id": call["id"]}
-        return BaseTool.run(self._with(_to_args_and_kwargs=refuse).tool, call["args"], **settings)
-
-    def _with(self, **methods: Callable[..., Any]) -> Any:
-        """The request for a copy of the tool with methods of its own."""
-        tool: Any = self.request.tool.model_copy()
-        for name, method in methods.items():
-            object.__setattr__(tool, name, method)
-        return self.request.override(tool=tool)
+        return BaseTool.run(altered(self.request, _to_args_and_kwargs=refuse).tool, call["args"], **settings)

@@ -6,24 +6,35 @@ from typing import Any
 from langgraph.errors import ParentCommand
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
+from .langgraph_arguments import Arguments
 from .langgraph_calls import succeeded
+from .langgraph_copies import altered
 from .langgraph_interrupts import running
 from .oversight import Oversight
 
 
-def run(request: Request, execute: Callable[[Request], Any], oversight: Oversight) -> Any:
+def run(read: Arguments, execute: Callable[[Request], Any], oversight: Oversight) -> Any:
     """The result, or the exception by which a tool that has run goes to another node, for `message` to raise."""
-    with running(request, is_resumed=oversight.may_end_undecided):
+    with running(read.request, is_resumed=oversight.may_end_undecided):
         try:
-            return succeeded(execute(request))
+            return succeeded(execute(_approved(read)))
         except ParentCommand as command:
             return command
 
 
-async def arun(request: Request, execute: Callable[[Request], Awaitable[Any]], oversight: Oversight) -> Any:
+async def arun(read: Arguments, execute: Callable[[Request], Awaitable[Any]], oversight: Oversight) -> Any:
     """The same of an asynchronous call."""
-    with running(request, is_resumed=oversight.may_end_undecided):
+    with running(read.request, is_resumed=oversight.may_end_undecided):
         try:
-            return succeeded(await execute(request))
+            return succeeded(await execute(_approved(read)))
         except ParentCommand as command:
             return command
+
+
+def _approved(read: Arguments) -> Request:
+    """The request with which the tool's function gets the values that were read. The tool would make others of the same
+    arguments when the time, a file or a database has changed."""
+    tool: Any = read.request.tool
+    args, kwargs = read.got
+    methods = {"_run": tool._run, "_arun": tool._arun}  # whose state is the tool's
+    return altered(read.request, _to_args_and_kwargs=lambda *_: (args, kwargs.copy()), **methods)

@@ -1,46 +1,48 @@
 """What a tool of a `ToolNode` gets as its arguments, by the tool's own schema and function."""
 
+import copy
 import inspect
 from typing import Any
 
+from langchain_core.tools import FILTERED_ARGS, BaseTool
 from langgraph.prebuilt.tool_node import ToolInvocationError
 from pydantic import ValidationError
 
-from .arguments import defaults, made
-from .json_schema import by_schema
+from .arguments import defaults, factories, made
+from .json_schema import check
+from .langgraph_managers import refuse_managers
+
+Got = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def complete(tool: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """The defaults of a JSON schema, by which a tool does not validate.
+def parse(
+    tool: Any, function: Any, given: dict[str, Any], injected: dict[str, Any], id_: str
+) -> tuple[Got, dict[str, Any]]:
+    """What the tool's function is called with, and what people are shown of it: all but what is injected, by the node
+    or the tool, and what a factory makes.
 
     Raises:
-        ValueError: if the arguments are not those of the schema.
+        ValueError, TypeError: if it cannot be called.
     """
     schema = tool.args_schema
-    return by_schema(schema, tool._filter_injected_args(given)) if isinstance(schema, dict) else {}
-
-
-def parse(tool: Any, arguments: dict[str, Any], id_: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the tool's function is called with.
-
-    Raises:
-        ValueError, TypeError: if it cannot be.
-    """
-    args, kwargs = tool._to_args_and_kwargs(arguments.copy(), id_)  # which adds the call's id
-    if tool.args_schema is None and not args:  # the tool does not look at them
+    if isinstance(schema, dict):  # by which the tool does not validate
+        check(schema, {name: it for name, it in given.items() if name not in tool._injected_args_keys})
+    arguments = copy.deepcopy(given) | injected  # which validators may change
+    args, kwargs = tool._to_args_and_kwargs(arguments, id_)  # which adds the call's id
+    if schema is None and not args:  # the tool does not look at them
         tool.get_input_schema().model_validate(kwargs)
-    inspect.signature(_function(tool)).bind_partial(*args, **kwargs)
-    return args, kwargs
-
-
-def visible(
-    tool: Any, given: dict[str, Any], injected: set[str], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """What people are shown of it: all but what is injected, by the node or the tool, and what a factory makes."""
+    refuse_managers(tool, kwargs.keys() - injected)
+    inspect.signature(function).bind_partial(*args, **kwargs)
     placed = dict(zip(tool.args, args, strict=False)) if args else {}
-    arguments = tool._filter_injected_args(defaults(_function(tool)) | placed | kwargs)
-    left_out = injected | made(tool.args_schema, given)
-    return {name: it for name, it in arguments.items() if name not in left_out}
+    shown = defaults(function) | placed | kwargs
+    visible = {*tool._filter_injected_args(shown), *(kwargs.keys() & {*given, *FILTERED_ARGS})} - injected.keys()
+    hidden = kwargs.keys() - visible - injected.keys()
+    if factories(schema) or (hidden and hasattr(schema, "model_validate")):
+        others = {name: it for name, it in arguments.items() if name not in given}
+        model = schema.model_validate(copy.deepcopy(given) | others)
+        visible -= made(model)
+        visible |= hidden & model.model_fields_set - others.keys()  # what the model gives by another name
+    return (args, kwargs), {name: it for name, it in shown.items() if name in visible}
 
 
 def invalid(tool: Any, given: dict[str, Any], error: Exception) -> Exception:
@@ -49,5 +51,8 @@ def invalid(tool: Any, given: dict[str, Any], error: Exception) -> Exception:
     return error if is_known else ToolInvocationError(tool.name, error, given)
 
 
-def _function(tool: Any) -> Any:
-    return getattr(tool, "func", None) or getattr(tool, "coroutine", None) or tool._run
+def function_of(tool: Any, *, is_async: bool) -> Any:
+    """The function that the tool runs."""
+    functions = [getattr(tool, "func", None), getattr(tool, "coroutine", None)]
+    has_own = is_async and type(tool)._arun is not BaseTool._arun
+    return next((it for it in functions[:: -1 if is_async else 1] if it), tool._arun if has_own else tool._run)

@@ -26,7 +26,7 @@ def wrap(oversight: Oversight, messages_key: str = "messages") -> Callable[[Requ
         while arguments.shown is not None:
             with interrupting(request):
                 described = describe(request, arguments.shown)
-                result = oversight.run(*described, lambda: run(arguments.request, execute, oversight))
+                result = oversight.run(*described, lambda: run(arguments, execute, oversight))
                 return message(request, result)
         return answer
 
@@ -46,7 +46,7 @@ def awrap(oversight: Oversight, messages_key: str = "messages") -> Callable[[Req
         while arguments.shown is not None:
             with interrupting(request):
                 described = describe(request, arguments.shown)
-                result = await oversight.run_async(*described, lambda: arun(arguments.request, execute, oversight))
+                result = await oversight.run_async(*described, lambda: arun(arguments, execute, oversight))
                 return message(request, result)
         return answer
 

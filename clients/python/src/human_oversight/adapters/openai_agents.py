@@ -16,10 +16,11 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from agents import FunctionTool, ModelBehaviorError, Tool
+from agents import FunctionTool, Tool
 from agents.tool_context import ToolContext
 
 from .openai_agents_arguments import reader
+from .openai_agents_binding import require_binding
 from .openai_agents_calls import invalid, names
 from .openai_agents_runs import run
 from .oversight import Oversight
@@ -41,13 +42,14 @@ def gate_tools(tools: Iterable[Tool], oversight: Oversight) -> list[Tool]:
 
 def _gate(tool: FunctionTool, oversight: Oversight) -> FunctionTool:
     read = reader(tool)
+    require_binding(tool)
 
     async def invoke(context: ToolContext[Any], arguments: str) -> Any:
         try:
-            text, shown = read(arguments)
-        except ModelBehaviorError as error:
+            got, shown = read(arguments)
+        except Exception as error:  # of a validator, too
             return await invalid(tool, context, error)
-        execute = functools.partial(run, tool, context, text)
+        execute = functools.partial(run, tool, context, arguments, got)
         return await oversight.run_async(tool.name, shown, names(context), execute)
 
     # The time of a tool is that of its function, without that of the person.

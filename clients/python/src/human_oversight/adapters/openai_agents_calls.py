@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agents import FunctionTool
+from agents import FunctionTool, ModelBehaviorError
 from agents.tool import default_tool_error_function, resolve_function_tool_failure_error_function
 from agents.tool import maybe_invoke_function_tool_failure_error_function as explain
 from agents.tool_context import ToolContext
@@ -17,7 +17,8 @@ def names(context: ToolContext[Any]) -> tuple[str, ...]:
 
 async def invalid(tool: FunctionTool, context: ToolContext[Any], error: Exception) -> Any:
     """What the tool makes of an invalid call; by default, the SDK keeps from the model what it is to correct."""
-    if resolve_function_tool_failure_error_function(tool, context) is default_tool_error_function:
+    is_default = resolve_function_tool_failure_error_function(tool, context) is default_tool_error_function
+    if is_default and isinstance(error, ModelBehaviorError):
         return f"Not run: the arguments are invalid. Correct them before you try again. {error}"
     text = await explain(function_tool=tool, context=context, error=error)
     if text is None:

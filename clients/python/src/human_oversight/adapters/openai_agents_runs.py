@@ -12,10 +12,12 @@ from agents.tool import maybe_invoke_function_tool_failure_error_function as exp
 from agents.tool import set_function_tool_failure_error_function as explain_by
 from agents.tool_context import ToolContext
 
+from .openai_agents_arguments import Got
+from .openai_agents_binding import bind
 from .oversight import Failed
 
 
-async def run(tool: FunctionTool, context: ToolContext[Any], arguments: str) -> Any:
+async def run(tool: FunctionTool, context: ToolContext[Any], arguments: str, got: Got | None) -> Any:
     """The tool's result, or a `Failed` with what the SDK makes of its failure."""
     failures: list[Exception] = []
 
@@ -31,6 +33,7 @@ async def run(tool: FunctionTool, context: ToolContext[Any], arguments: str) -> 
         return await text if inspect.isawaitable(text) else text
 
     noting = explain_by(copy.copy(tool), note)
+    bind(noting, got)
     if tool.timeout_seconds is None:
         result = await noting.on_invoke_tool(context, arguments)
     else:
