@@ -72,11 +72,11 @@ impl SeenGrants {
         }
     }
 
-    /// Whether a request is submitted later: most wait for the grant, and some also for its end.
+    /// Whether a request is submitted later: most wait for the grant, and the last also for its end.
     pub(super) fn waits(&self, request: usize, random: &mut Random) -> bool {
         let waits = match request {
             0 => false,
-            1 => !self.is_given,
+            1 | 2 => !self.is_given,
             _ => !self.has_ended,
         };
         self.are_expected && waits && !random.one_in(12)
