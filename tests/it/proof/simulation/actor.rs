@@ -340,6 +340,8 @@ impl Actor {
             ),
             (Next::ApproveWithGrant(_), _) => self.handle_vote(approver(), response),
             (Next::EndGrant, 303) => (Next::Nothing, Some(Fact::GrantEnded)),
+            // Its time is over.
+            (Next::EndGrant, 409) => (Next::Nothing, None),
             // They try to vote all the same.
             (Next::HandOver, 303) => (Next::Approve, Some(Fact::HandedOver(approver()))),
             // The receiver has another seat, or the seat has no vote any more.
