@@ -87,7 +87,7 @@ impl App {
     }
 
     /// Ends the grant that was given with a request, for its giver. Returns whether it was ended, now or before.
-    async fn end_given(self: &Arc<Self>, request: &Request) -> Result<bool, StoreError> {
+    pub(super) async fn end_given(self: &Arc<Self>, request: &Request) -> Result<bool, StoreError> {
         let by = GrantEnd::Giver;
         let is_done = match self.find_given(request).await? {
             Found::Own(_, held) if held.ended.is_some() => return Ok(true),

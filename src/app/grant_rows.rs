@@ -39,11 +39,10 @@ pub async fn list_grants(store: &Store, keys: Option<&ReceiptKeys>) -> Result<Gr
     for row in store.standing_rows_of(StandingKind::Grant).await? {
         match row.and_then(|row| decode_grants(&row.columns)) {
             Ok(grants) => {
-                let count = grants.held.len();
-                let before = list.grants.len();
-                list.grants
-                    .extend(grants.held.into_iter().filter(is_signed));
-                list.unreadable += before + count - list.grants.len();
+                let (signed, others): (Vec<_>, Vec<_>) =
+                    grants.held.into_iter().partition(is_signed);
+                list.grants.extend(signed);
+                list.unreadable += others.len();
             }
             Err(_) => list.unreadable += 1,
         }
@@ -66,8 +65,7 @@ pub async fn end_grant(store: &Store, id: &str, now: Timestamp) -> Result<bool, 
     }
 }
 
-/// Ends the grants that were given with the approval of a request.
-/// Returns whether one of them was active.
+/// Ends the grants that were given with the approval of a request. Returns whether one of them was active.
 pub(super) async fn end_given_with(
     store: &Store,
     id: &ApprovalId,

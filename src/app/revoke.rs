@@ -45,7 +45,7 @@ impl App {
         // Without its key, the row of the grant that was given with it has another name than those of today's keys.
         let has_key = self.link_keys.link_token(approval, identified.approver);
         if has_key.is_none() && approval.plan.grants.is_some() && revokes() {
-            grant_rows::end_given_with(&self.store, id, GrantEnd::Giver, self.now()).await?;
+            self.end_given(&approval.request).await?;
         }
         let purpose = FormPurpose::Revocation;
         let mut leased = Leased::default();

@@ -70,11 +70,14 @@ impl Approval {
         before: &[Vote],
         at: Timestamp,
     ) -> Vec<usize> {
-        let counted_from = [self.plan.not_before, Duration::ZERO];
-        let mut seats = counted_from.map(|it| self.seats_for(person, place, before, at, it));
-        let [now, earlier] = &mut seats;
-        earlier.retain(|it| !now.contains(it));
-        seats.concat()
+        let not_before = self.plan.not_before;
+        let mut seats = self.seats_for(person, place, before, at, not_before);
+        if !not_before.is_zero() {
+            let mut earlier = self.seats_for(person, place, before, at, Duration::ZERO);
+            earlier.retain(|it| !seats.contains(it));
+            seats.append(&mut earlier);
+        }
+        seats
     }
 
     /// The seats without a vote in which a person may vote for an ask at `at`, after the votes `before`. The share of an

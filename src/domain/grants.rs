@@ -82,6 +82,11 @@ impl HeldGrant {
         matches!(self.state(now), GrantState::Active { .. })
     }
 
+    /// Whether it approves exactly this at `now`.
+    fn is_active_for(&self, scope: &GrantScope, now: Timestamp) -> bool {
+        self.signed.grant.scope == *scope && self.is_active(now)
+    }
+
     /// Whether it may approve something more, or what it has approved may be claimed.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now < self.signed.grant.until
@@ -157,8 +162,7 @@ impl Grants {
 
     /// Removes the active grant for exactly this, which another one replaces. Returns whether there was one.
     pub fn replace(&mut self, scope: &GrantScope, now: Timestamp) -> bool {
-        let is_replaced =
-            |held: &mut HeldGrant| held.signed.grant.scope == *scope && held.is_active(now);
+        let is_replaced = |held: &mut HeldGrant| held.is_active_for(scope, now);
         let replaced: Vec<HeldGrant> = self.held.extract_if(.., is_replaced).collect();
         for held in &replaced {
             self.announce_end(held, GrantEnding::Replacement, now);
@@ -182,7 +186,7 @@ impl Grants {
         may_use: impl FnOnce(&SignedGrant) -> bool,
     ) -> Option<SignedGrant> {
         let mut held = self.held.iter_mut();
-        let held = held.find(|held| held.signed.grant.scope == *scope && held.is_active(now))?;
+        let held = held.find(|held| held.is_active_for(scope, now))?;
         if !may_use(&held.signed) {
             return None;
         }
@@ -196,8 +200,7 @@ impl Grants {
 
     /// The grant for exactly this that is active.
     pub fn active_for(&self, scope: &GrantScope, now: Timestamp) -> Option<&HeldGrant> {
-        let is_it = |held: &&HeldGrant| held.signed.grant.scope == *scope && held.is_active(now);
-        self.held.iter().find(is_it)
+        self.held.iter().find(|held| held.is_active_for(scope, now))
     }
 
     /// Whether what a grant has approved is not to be claimed, since it was ended; `None` if it is not held here.

@@ -11,8 +11,17 @@ use crate::azurite::{self, Table};
 use crate::harness::{ALICE, TestGate};
 use crate::proxy::Proxy;
 
+/// Keys for gates that trust each other's rows.
+pub(crate) fn own_keys() -> [(&'static str, String); 2] {
+    [
+        ("HO_LINK_KEYS", keyring::generate_link_key()),
+        ("HO_RECEIPT_KEYS", keyring::generate_receipt_key()),
+    ]
+}
+
 /// The settings of a gate with new tables at this port.
 pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
+    let [link_keys, receipt_keys] = own_keys();
     [
         ("HO_STORE", "tables".to_owned()),
         (
@@ -20,8 +29,8 @@ pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
             azurite::connection_string(port),
         ),
         ("HO_TABLE", azurite::fresh_table()),
-        ("HO_LINK_KEYS", keyring::generate_link_key()),
-        ("HO_RECEIPT_KEYS", keyring::generate_receipt_key()),
+        link_keys,
+        receipt_keys,
     ]
 }
 

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use human_oversight::keys::keyring;
 use human_oversight::store::{StandingKind, StandingRow};
 use human_oversight::values::ApprovalId;
 use human_oversight_client::types::{Approval, Status};
@@ -29,14 +28,8 @@ fn without_status_url(approval: Approval) -> Approval {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_rows_are_restored_and_continue() {
-    let (link_key, receipt_key) = (
-        keyring::generate_link_key(),
-        keyring::generate_receipt_key(),
-    );
-    let keys = [
-        ("HO_LINK_KEYS", link_key.as_str()),
-        ("HO_RECEIPT_KEYS", receipt_key.as_str()),
-    ];
+    let keys = backing_store::own_keys();
+    let keys = backing_store::borrowed(&keys);
     let gate = TestGate::with(&keys).await;
     let of = |gate: &TestGate| backing_store::settings(gate.dir.path());
     let settings = of(&gate);
@@ -186,14 +179,8 @@ async fn each_line_can_be_the_first_in_an_empty_account() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_and_rejections_are_restored_and_budgets_are_void() {
-    let (link_key, receipt_key) = (
-        keyring::generate_link_key(),
-        keyring::generate_receipt_key(),
-    );
-    let keys = [
-        ("HO_LINK_KEYS", link_key.as_str()),
-        ("HO_RECEIPT_KEYS", receipt_key.as_str()),
-    ];
+    let keys = backing_store::own_keys();
+    let keys = backing_store::borrowed(&keys);
     let gate = TestGate::with(&keys).await;
     let of = |gate: &TestGate| backing_store::settings(gate.dir.path());
     let settings = of(&gate);
@@ -452,14 +439,8 @@ fn lost_output() -> [std::process::Stdio; 2] {
 /// A full disk, or a pipe whose reader has ended, such as `| head -1`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_writes_goes_on_without_its_output_and_says_so() {
-    let keys = [
-        keyring::generate_link_key(),
-        keyring::generate_receipt_key(),
-    ];
-    let keys = [
-        ("HO_LINK_KEYS", keys[0].as_str()),
-        ("HO_RECEIPT_KEYS", keys[1].as_str()),
-    ];
+    let keys = backing_store::own_keys();
+    let keys = backing_store::borrowed(&keys);
     let gate = TestGate::with(&keys).await;
     let asked = [gate.ask().await, gate.ask().await, gate.ask().await];
     let of = |gate: &TestGate| backing_store::settings(gate.dir.path());

@@ -899,14 +899,8 @@ async fn a_grant_replaces_the_one_for_exactly_the_same_in_a_rotation_of_the_link
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_has_grants_and_a_restore_voids_them() {
-    let keys = [
-        keyring::generate_link_key(),
-        keyring::generate_receipt_key(),
-    ];
-    let keys = [
-        ("HO_LINK_KEYS", keys[0].as_str()),
-        ("HO_RECEIPT_KEYS", keys[1].as_str()),
-    ];
+    let keys = backing_store::own_keys();
+    let keys = backing_store::borrowed(&keys);
     let with_policy = [&keys[..], &[("HO_POLICY", POLICY)]].concat();
     let [gate, other] = [
         TestGate::with(&with_policy).await,

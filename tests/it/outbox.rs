@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use human_oversight::keys::keyring;
 use human_oversight_client::types::{
     Approval, Claim, ExecutionStatus, NewApproval, Report, Status, Withdrawal,
 };
@@ -117,14 +116,8 @@ fn signed_headers(received: &Received) -> Value {
 /// A receiver that processes each id once would keep the decision that was lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_decision_after_a_restore_has_another_id() {
-    let keys = [
-        keyring::generate_link_key(),
-        keyring::generate_receipt_key(),
-    ];
-    let keys = [
-        ("HO_LINK_KEYS", keys[0].as_str()),
-        ("HO_RECEIPT_KEYS", keys[1].as_str()),
-    ];
+    let keys = backing_store::own_keys();
+    let keys = backing_store::borrowed(&keys);
     let receiver = Receiver::start().await;
     let policy = POLICY.replace("approvals = 2", "approvals = 1");
     let channel = [("HO_CHANNEL_LEDGER", receiver.url.as_str())];
