@@ -175,7 +175,7 @@ async fn each_kind_of_secret_is_detected() {
         .unwrap();
     let approval = pending.approval().unwrap();
     let question = gate.question(approval, ALICE);
-    let form = gate.get(&question.link).await.hidden_fields();
+    let form = gate.get(&question.link).await.first_form();
     gate.approve(approval, ALICE).await;
     let id = &approval.id;
     let receipt = gate.status(id).await.receipt.unwrap();

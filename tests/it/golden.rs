@@ -281,8 +281,7 @@ impl Player {
             .header(crate::host::PRINCIPAL, principal(member));
         let page = Page::of(call.send().await.unwrap()).await;
         assert_eq!(page.status, StatusCode::OK, "{}: {}", self.id, page.body);
-        self.send_form(&page.hidden_fields(), form, Some(member))
-            .await
+        self.send_form(&page.first_form(), form, Some(member)).await
     }
 
     async fn send_form(

@@ -82,7 +82,7 @@ impl<'a> Scanner<'a> {
 
     /// Sends the form of a page with this button, and `typed` in every text field.
     async fn press(&self, page: &Page, button: &str, typed: &str) -> Page {
-        let fields = page.hidden_fields();
+        let fields = page.first_form();
         let form = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .extend_pairs([("comment", typed), ("code", typed), ("decision", button)])
@@ -167,7 +167,7 @@ async fn opening_every_link_decides_nothing() {
             .await;
         // The form, sent by GET.
         let fields = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(page.hidden_fields())
+            .extend_pairs(page.first_form())
             .extend_pairs([("decision", "reject"), ("code", "")])
             .finish();
         scanner

@@ -303,7 +303,7 @@ async fn words_of_a_signed_in_person_are_not_marked_and_no_link_displaces_them()
         let rejected = submit(&gate, body()).await;
         let session = SignIn::session(&alice());
         let page = visit(&gate, &rejected.id, &[("cookie", &session)]).await;
-        let mut form = page.hidden_fields();
+        let mut form = page.first_form();
         form.push(("decision".to_owned(), "reject".to_owned()));
         form.push(("comment".to_owned(), "A fraud.".to_owned()));
         let decided = send(&gate, &rejected.id, &[("cookie", &session)], &form).await;

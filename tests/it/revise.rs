@@ -143,7 +143,7 @@ async fn a_signed_in_person_asks_without_a_code() {
         "{}",
         page.body
     );
-    let mut form = page.hidden_fields();
+    let mut form = page.first_form();
     form.extend(
         [("decision", "reject"), ("revise", QUESTION)]
             .map(|(name, value)| (name.into(), value.into())),

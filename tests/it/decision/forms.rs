@@ -136,7 +136,7 @@ async fn reloading_after_a_wrong_code_costs_no_try_and_keeps_the_comment() {
     let alice = gate.question(&approval, ALICE);
     let page = gate.get(&alice.link).await;
     let typed = "After <1 pm>, please.";
-    let fields = page.hidden_fields();
+    let fields = page.first_form();
     let fields = fields
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
@@ -246,13 +246,13 @@ async fn words_typed_to_reject_stay_where_they_were_typed() {
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     for shown in [
         "<details class=\"reject\" open>",
-        "rows=\"3\">Ask &#60;Bern&#62;.</textarea>\n<button class=\"no\"",
-        "<details><summary>Add a comment</summary>",
+        "rows=\"3\">Ask &#60;Bern&#62;.</textarea>\n<label for=\"reject-code\">",
+        "<details><summary>Add a comment to your approval</summary>",
     ] {
         assert!(page.body.contains(shown), "{shown}\n{}", page.body);
     }
     assert_eq!(page.body.matches("Bern").count(), 1, "{}", page.body);
-    // Enter in the code's field approves; not with words that say why not.
+    // A page of an earlier gate has one form for both.
     let approve = [
         ("decision", "approve"),
         ("code", alice.code.as_str()),

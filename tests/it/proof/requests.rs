@@ -88,7 +88,7 @@ impl Subjects {
         let to_decide = gate.client.submit(&submission).await.unwrap();
         let link = gate.question(&to_decide, ALICE).link;
         let page = gate.get(&link).await;
-        let hidden = page.hidden_fields();
+        let hidden = page.first_form();
         let form = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(hidden)
             .append_pair("comment", ECHO)

@@ -79,7 +79,7 @@ async fn the_authorization_matrix_holds_with_sign_in() {
             };
             let cookie = SignIn::session(&alice());
             let alices = visit(&gate, &approval.id, &[("cookie", &cookie)]).await;
-            let mut form = alices.hidden_fields();
+            let mut form = alices.first_form();
             form.push(("decision".to_owned(), (*route).to_owned()));
             form.push(("code".to_owned(), question.code));
             form.extend(link.iter().map(|link| ("k".to_owned(), link.clone())));

@@ -91,6 +91,32 @@ async fn the_keyboard_alone_rejects_with_a_reason_from_the_list_and_words() {
     browser.window.close().await.unwrap();
 }
 
+/// Though the code for the approval is typed, and no reason chosen yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn enter_on_a_reason_for_a_rejection_rejects() {
+    let Some(browser) = Browser::open(375, false).await else {
+        return;
+    };
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let question = gate.question(&approval, ALICE);
+    browser.window.goto(&question.link).await.unwrap();
+    tab_to(&browser, "#code").await;
+    let code = json!({"text": question.code});
+    browser.devtools("Input.insertText", code).await;
+    tab_to(&browser, "details.reject > summary").await;
+    press(&browser, "Enter").await;
+    tab_to(&browser, "[name=preset]").await;
+    press(&browser, "Enter").await;
+    browser.has("[role=status]").await;
+    let ended = eventually(async || {
+        let status = gate.status(&approval.id).await.status;
+        (status != Status::Pending).then_some(status)
+    });
+    assert_eq!(ended.await, Status::Rejected);
+    browser.window.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tab_key_reaches_everything_in_the_order_of_the_page_and_shows_where_it_is() {
     let Some(view) = View::open().await else {
