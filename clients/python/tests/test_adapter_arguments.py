@@ -376,8 +376,41 @@ class TestLangGraph:
             mock, text = run(schema)
             assert f"there is no argument {name}" in text
             assert (mock.requests, got) == ([], [])
-        mock, _ = run({"type": "object", "properties": {**properties, name: {"type": "array"}}})
-        assert shown(mock) == [{"user_id": "1", name: ["https://example.com"]}]
+        mock, text = run({"type": "object", "properties": {**properties, name: {"type": "array"}}})
+        if name == "run_manager":  # the tool's own
+            assert (mock.requests, got) == ([], [])
+            assert "LangChain replaces run_manager" in text
+        else:
+            assert shown(mock) == got == [{"user_id": "1", name: ["https://example.com"]}]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_no_one_is_asked_about_a_value_that_does_not_arrive(self, is_async: bool) -> None:
+        tools = pytest.importorskip("langchain_core.tools")
+        config = pytest.importorskip("langchain_core.runnables").RunnableConfig
+
+        def delete(user_id: str, config: dict[str, Any] | None = None) -> str:
+            """Deletes a user."""
+            got.append({"user_id": user_id, "config": config})
+            return "deleted"
+
+        async def delete_async(user_id: str, config: dict[str, Any] | None = None) -> str:
+            """Deletes a user."""
+            return delete(user_id, config)
+
+        class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
+            name: str = "delete_user"
+            description: str = "Deletes a user."
+
+            def _run(self, user_id: str, settings: config) -> str:  # type: ignore[valid-type]
+                return delete(user_id, settings)
+
+        function = tools.tool("delete_user")(delete_async if is_async else delete)
+        for tool, name in ((function, "config"), (Delete(), "settings")):
+            mock, text = self.run(tool, {"user_id": "1", name: {"tags": ["v2"]}}, is_async)
+            assert (mock.requests, got) == ([], [])
+            assert f"LangChain replaces {name}" in text
+        mock, _ = self.run(function, {"user_id": "1"}, is_async)
+        assert shown(mock) == got == [{"user_id": "1", "config": None}]
 
     def test_what_the_model_gives_by_another_name_is_shown_though_it_is_the_frameworks_to_inject(self) -> None:
         pydantic = pytest.importorskip("pydantic")

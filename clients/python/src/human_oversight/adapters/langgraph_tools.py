@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from .arguments import defaults, factories, made
 from .json_schema import check
-from .langgraph_managers import refuse_managers
+from .langgraph_reserved import refuse_reserved
 
 Got = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -31,7 +31,7 @@ def parse(
     args, kwargs = tool._to_args_and_kwargs(arguments, id_)  # which adds the call's id
     if schema is None and not args:  # the tool does not look at them
         tool.get_input_schema().model_validate(kwargs)
-    refuse_managers(tool, kwargs.keys() - injected)
+    refuse_reserved(tool, function, {name: it for name, it in kwargs.items() if name not in injected})
     inspect.signature(function).bind_partial(*args, **kwargs)
     placed = dict(zip(tool.args, args, strict=False)) if args else {}
     shown = defaults(function) | placed | kwargs
