@@ -104,8 +104,8 @@ impl App {
         let mut effect = policy.evaluate(&asked);
         loop {
             effect = match effect {
-                Effect::Requester => {
-                    let requirement = policy.requirement_of_requester(&asked);
+                Effect::Requester { facts } => {
+                    let requirement = policy.requirement_of_requester(facts, &asked);
                     let until = now + submission.timeout;
                     let is_absent = policy
                         .absences(now, until)

@@ -39,6 +39,13 @@ pub struct Request {
     pub expires_at: Timestamp,
 }
 
+impl Request {
+    /// Whether `HO_AGENT_KEYS` binds the agent's name; otherwise it is the agent's own claim.
+    pub fn is_agent_known(&self) -> bool {
+        matches!(&self.owner, Some(Owner::Agents(name)) if name == self.id.agent())
+    }
+}
+
 /// How the agent learns that its request has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {

@@ -321,7 +321,9 @@ impl From<app::Error> for Error {
             app::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
             app::Error::Paused(since) => Self::Paused(since),
             app::Error::Conflict(reason) => Self::Conflict(reason),
-            app::Error::ApproversMissing => invalid("/approverEmails", "is missing"),
+            app::Error::ApproversMissing => {
+                invalid("/approverEmails", "is missing: people must decide this")
+            }
             app::Error::PrincipalMissing => invalid(
                 "/onBehalfOf",
                 "is missing: the policy wants to know on whose behalf the agent acts",

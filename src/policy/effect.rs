@@ -23,8 +23,11 @@ pub struct Asked<'a> {
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// No rule applies, and the default leaves it to the approvers whom the agent names.
-    Requester,
+    /// No rule decides, and the default leaves it to the approvers whom the agent names.
+    Requester {
+        /// Why none does.
+        facts: Vec<String>,
+    },
     /// The first candidate whose limit allows it approves; if none does, what the default says.
     Approve {
         /// The rules, in the order of the file.

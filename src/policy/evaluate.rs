@@ -12,6 +12,7 @@ use super::truth::Truth;
 use crate::values::Address;
 
 const DEFAULT_REASON: &str = "No rule of the policy allows this.";
+const LIMIT_REASON: &str = "The policy allows no more of these for now.";
 
 impl Document {
     /// `member` gives an address its object id.
@@ -57,14 +58,14 @@ impl Document {
             return Effect::Require(joined);
         }
         if !candidates.is_empty() && demands.is_empty() {
-            let otherwise = Box::new(self.default_effect(Vec::new(), asked, member));
+            let otherwise = Box::new(self.default_effect(&candidates, Vec::new(), asked, member));
             return Effect::Approve {
                 candidates,
                 otherwise,
             };
         }
         let doubtful = demands.into_iter().map(|(_, matched)| matched).collect();
-        self.default_effect(doubtful, asked, member)
+        self.default_effect(&[], doubtful, asked, member)
     }
 
     /// Looks at a request as rules do.
@@ -81,9 +82,11 @@ impl Document {
         }
     }
 
-    /// What the default demands where it asks people: one approval of those whom the agent names.
+    /// What the default demands where it asks people: one approval of those whom the agent names. `facts` say why it is
+    /// the default that decides.
     pub(super) fn default_requirement(
         &self,
+        facts: Vec<String>,
         asked: &Asked<'_>,
         member: &dyn Fn(&Address) -> Member,
     ) -> Requirement {
@@ -95,40 +98,58 @@ impl Document {
         demand.rules.push(Matched {
             rule: RuleId::default_rule(),
             is_certain: true,
-            facts: vec!["no rule applies".to_owned()],
+            facts,
             tell: Vec::new(),
         });
         fill(&mut demand, asked, member);
         demand
     }
 
-    /// What the default says; `doubtful` are the rules that may apply.
+    /// What the default says, where the limits of `used_up` are used up; `doubtful` are the rules that may apply.
     fn default_effect(
         &self,
+        used_up: &[Candidate],
         doubtful: Vec<Matched>,
         asked: &Asked<'_>,
         member: &dyn Fn(&Address) -> Member,
     ) -> Effect {
+        let limits = used_up.iter().map(|it| &it.rule.rule);
+        let limits = limits.map(|rule| format!("the limit of rule {rule} is used up"));
+        let facts = |otherwise: &str| {
+            if used_up.is_empty() {
+                vec![otherwise.to_owned()]
+            } else {
+                limits.collect()
+            }
+        };
         let reason = match &self.default {
             DefaultEffect::Deny(reason) => reason,
-            DefaultEffect::Require { escalate: None } => return Effect::Requester,
-            DefaultEffect::Require { escalate: Some(_) } => {
-                return Effect::Require(self.default_requirement(asked, member));
+            DefaultEffect::Require { escalate } => {
+                let facts = facts("no rule applies");
+                return match escalate {
+                    None => Effect::Requester { facts },
+                    Some(_) => Effect::Require(self.default_requirement(facts, asked, member)),
+                };
             }
         };
         let doubts = doubtful.into_iter().flat_map(|matched| {
             let facts = matched.facts.join("; ");
             [format!("rule {} may apply: {facts}", matched.rule)]
         });
-        let facts = std::iter::once("no rule applies for certain".to_owned()).chain(doubts);
+        let facts = facts("no rule applies for certain").into_iter();
+        let otherwise = if used_up.is_empty() {
+            DEFAULT_REASON
+        } else {
+            LIMIT_REASON
+        };
         Effect::Deny {
             rules: vec![Matched {
                 rule: RuleId::default_rule(),
                 is_certain: true,
-                facts: facts.collect(),
+                facts: facts.chain(doubts).collect(),
                 tell: Vec::new(),
             }],
-            reason: reason.clone().unwrap_or_else(|| DEFAULT_REASON.to_owned()),
+            reason: reason.clone().unwrap_or_else(|| otherwise.to_owned()),
         }
     }
 }

@@ -5,13 +5,14 @@
 use serde_json::{Value, json};
 
 use super::brand::Brand;
-use super::plan::describe_needed;
-use super::quotes::quoted;
+use super::parameters::describe_absence;
+use super::plan::{describe_needed, escalated_to};
+use super::quotes::{label, quoted};
 use super::request::parameters;
 use super::secrets::{Hidden, Withheld};
 use super::subject::short_id;
 use super::text::{Text, truncate};
-use crate::domain::{Approval, ChannelEvent, EventKind};
+use crate::domain::{Approval, ChannelEvent, Decider, EventKind};
 use crate::reveal;
 
 /// The most characters of the agent's name and the action, of a parameter's name or value, and of the progress: with
@@ -31,8 +32,14 @@ pub fn render_card(
 ) -> String {
     let request = &approval.request;
     let is_open = matches!(kind, ChannelEvent::Created | ChannelEvent::Progress);
+    let doubt = if request.is_agent_known() {
+        ""
+    } else {
+        " (not verified)"
+    };
+    let agent = line(request.id.agent(), NAME_CHARS) + doubt;
     let mut facts = vec![
-        ("Agent".to_owned(), line(request.id.agent(), NAME_CHARS)),
+        ("Agent".to_owned(), agent),
         ("Action".to_owned(), line(&request.action, NAME_CHARS)),
     ];
     if with_parameters {
@@ -41,11 +48,20 @@ pub fn render_card(
     if is_open {
         let needed = truncate(&describe_needed(approval), PROGRESS_CHARS);
         facts.push(("Progress".to_owned(), needed));
+        let rejections = approval.plan.rejections.get();
+        if rejections > 1 {
+            let given = format!("{} of {rejections}", approval.rejections());
+            facts.push(("Rejections".to_owned(), given));
+        }
+        if let Some(groups) = escalated_to(approval) {
+            let groups = truncate(&groups, PROGRESS_CHARS);
+            facts.push(("Escalated to".to_owned(), groups));
+        }
         let deadline = brand.zone.in_words(request.expires_at);
         facts.push(("Decide until".to_owned(), deadline));
     }
     facts.push(("Request".to_owned(), format!("#{}", short_id(&request.id))));
-    let mut body = vec![block(heading(kind, what), true)];
+    let mut body = vec![block(heading(approval, kind, what), true)];
     body.extend(facts.iter().map(|(name, value)| fact(name, value)));
     let button = if is_open { "Open to decide" } else { "Open" };
     let url = format!("{base_url}/api/decision/{}", request.id);
@@ -107,14 +123,22 @@ pub(super) fn block(text: &str, is_heading: bool) -> Value {
     })
 }
 
-fn heading(kind: ChannelEvent, what: EventKind) -> &'static str {
+fn heading(approval: &Approval, kind: ChannelEvent, what: EventKind) -> &'static str {
     match kind {
         ChannelEvent::Created | ChannelEvent::Progress => "Waiting for approval",
-        ChannelEvent::Decided if what == EventKind::Approved => "Approved",
-        ChannelEvent::Decided => "Rejected",
+        ChannelEvent::Decided => {
+            let by = approval.decision().map(|it| &it.by);
+            match (what == EventKind::Approved, by) {
+                (true, Some(Decider::Policy { .. })) => "Approved by the policy",
+                (true, Some(Decider::Grant(_))) => "Approved by a standing grant",
+                (true, _) => "Approved",
+                (false, Some(Decider::Policy { .. })) => "Rejected by the policy",
+                (false, _) => "Rejected",
+            }
+        }
         ChannelEvent::Withdrawn => "Withdrawn by the agent",
         ChannelEvent::Expired => "Expired without a decision",
-        ChannelEvent::Undeliverable => "Not delivered: no email reached an approver",
+        ChannelEvent::Undeliverable => "Not decided: too few approvers could be reached",
         ChannelEvent::Claimed => "Running",
         ChannelEvent::Lapsed => "Approval expired unused",
         ChannelEvent::Revoked => "Approval revoked",
@@ -129,14 +153,30 @@ fn summary(approval: &Approval) -> Vec<(String, String)> {
     let parameters = Withheld::InEmail.withhold(parameters(approval), &mut Hidden::default());
     let named = approval.plan.summary.iter();
     let named = named.filter_map(|pointer| {
-        let value = match pointer.find(&parameters)? {
-            Value::String(text) => quoted(text, line(text, VALUE_CHARS)),
-            value => line(&reveal::json(value), VALUE_CHARS),
+        let value = match pointer.find(&parameters) {
+            None => label(describe_absence(pointer)?),
+            Some(Value::String(text)) if text.is_empty() => label("empty text"),
+            Some(Value::String(text)) => quoted(text, line(&mark_spaces(text), VALUE_CHARS)),
+            Some(value) => line(&reveal::json(value), VALUE_CHARS),
         };
         let name = pointer.tokens().join(" › ");
         Some((line(&name, VALUE_CHARS), value))
     });
     named.collect()
+}
+
+/// Shows the spaces that one line would lose: those at its ends, several in a row, and the ends of lines.
+fn mark_spaces(text: &str) -> String {
+    let is_lost = |(at, c): (usize, char)| {
+        let rest = &text[at + c.len_utf8()..];
+        c != ' ' || rest.is_empty() || at == 0 || rest.starts_with(char::is_whitespace)
+    };
+    let marked = text.char_indices().map(|(at, c)| match c {
+        '\n' => '↵',
+        c if c.is_whitespace() && is_lost((at, c)) => '␣',
+        c => c,
+    });
+    marked.collect()
 }
 
 /// A text in one line, in which Teams finds no link and no expression, and in which what does not show is marked. A

@@ -7,8 +7,12 @@ use super::text::Text;
 use crate::policy::Pointer;
 use crate::reveal::is_secret_name;
 
-/// What stands for a parameter that the policy names and the request does not have.
-const ABSENT: &str = "not in this request";
+/// What stands for a parameter that the policy names and the request does not have; `None` where it may be inside what is
+/// withheld.
+pub(super) fn describe_absence(pointer: &Pointer) -> Option<&'static str> {
+    let may_be_withheld = pointer.tokens().iter().any(|name| is_secret_name(name));
+    (!may_be_withheld).then_some("not in this request")
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ParametersView {
@@ -31,9 +35,10 @@ impl ParametersView {
             let path = pointer.tokens();
             let block = match pointer.find(parameters) {
                 Some(value) => Block::new(value, write),
-                // It may be inside what is withheld.
-                None if path.iter().any(|name| is_secret_name(name)) => continue,
-                None => Block::Label(ABSENT),
+                None => match describe_absence(pointer) {
+                    Some(words) => Block::Label(words),
+                    None => continue,
+                },
             };
             let name = path.join(" › ");
             match (path, &mut rest) {

@@ -200,6 +200,13 @@ pub(super) fn describe_escalation(approval: &Approval, zone: &Zone) -> Option<Se
     Some(Sentence::new("By ").time(zone.time(at)).words(words))
 }
 
+/// The groups of those people.
+pub(super) fn escalated_to(approval: &Approval) -> Option<String> {
+    let escalation = approval.plan.escalation.as_ref()?;
+    let (_, people) = approval.last_escalation()?;
+    (!people.is_empty()).then(|| escalation.from.join(", "))
+}
+
 fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
     let mut notes = Vec::new();
     notes.extend(describe_hold(approval, zone, now));

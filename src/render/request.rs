@@ -12,7 +12,7 @@ use crate::domain::{
     Approval, Decision, EarlierRejections, Execution, LateDecision, Revoker, State, Status, Verdict,
 };
 use crate::reveal::{self, Alarms};
-use crate::values::{Owner, Timestamp};
+use crate::values::Timestamp;
 
 /// A request for display.
 pub(super) struct RequestView {
@@ -44,7 +44,7 @@ impl RequestView {
         alarms.scan_value(&parameters);
         Self {
             agent: reveal::prose(request.id.agent()),
-            is_known_agent: request.owner == Some(Owner::Agents(request.id.agent().to_owned())),
+            is_known_agent: request.is_agent_known(),
             action: reveal::prose(&request.action),
             parameters,
             hidden,

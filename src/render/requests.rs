@@ -16,7 +16,7 @@ use super::text::{Text, truncate};
 use super::time::{Sentence, Time};
 use crate::domain::{Approval, Choice, Execution, Status, Verdict};
 use crate::reveal::{self, Alarms};
-use crate::values::{Owner, Timestamp};
+use crate::values::Timestamp;
 
 /// The most characters of an action, and of a value of its summary.
 const ACTION_CHARS: usize = 200;
@@ -143,7 +143,7 @@ impl What {
         Self {
             id: request.id.to_string(),
             agent: reveal::prose(request.id.agent()),
-            is_known_agent: request.owner == Some(Owner::Agents(request.id.agent().to_owned())),
+            is_known_agent: request.is_agent_known(),
             action: truncate(&reveal::prose(&request.action), ACTION_CHARS),
             summary,
             has_alarms: !alarms.is_empty(),

@@ -79,7 +79,7 @@ fn asked<'a>(action: &'a str, parameters: &'a Value) -> Asked<'a> {
 fn short(effect: &Effect) -> String {
     let list = |rules: Vec<&str>| rules.join(" ");
     match effect {
-        Effect::Requester => "requester".to_owned(),
+        Effect::Requester { .. } => "requester".to_owned(),
         Effect::Approve { candidates, .. } => {
             let ids = candidates.iter().map(|it| it.rule.rule.as_str());
             format!("approve {}", list(ids.collect()))

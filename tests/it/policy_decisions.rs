@@ -222,3 +222,35 @@ async fn a_limit_counts_more_uses_than_a_column_holds() {
     }
     assert!(!is_approved().await);
 }
+
+/// People and the agent read that a limit is used up, not that no rule applies.
+#[tokio::test]
+async fn a_used_up_limit_is_the_reason_for_what_the_default_says() {
+    let denied = format!("{POLICY}\n[default]\neffect = \"deny\"\n");
+    let now = TestGate::start().await.now();
+    let until = now + Duration::from_secs(86_400);
+    let asked = format!(
+        "{POLICY}\n[[absence]]\nperson = \"alice@example.com\"\nfrom = {now}\nuntil = {until}\nsubstitute = \"bob@example.com\"\n"
+    );
+    for policy in [denied.as_str(), &asked] {
+        let gate = TestGate::with(&[("HO_POLICY", policy)]).await;
+        assert_decided(&gate, "Send a voucher", Status::Approved).await;
+        let new = NewApproval {
+            approver_emails: vec!["alice@example.com".to_owned()],
+            ..new("Send a voucher")
+        };
+        let second = gate.client.submit(&new).await.unwrap();
+        let id = second.id;
+        let answer = gate.get(&gate.direct(&format!("/api/status/{id}"))).await;
+        let found = answer.json();
+        let facts = json!(["the limit of rule vouchers is used up"]);
+        assert_eq!(found["policy"]["facts"], facts, "{found}");
+        if policy == denied {
+            assert_eq!(found["status"], "Rejected");
+            assert_eq!(
+                found["comment"],
+                "The policy allows no more of these for now."
+            );
+        }
+    }
+}

@@ -38,7 +38,7 @@ impl Outcome {
     /// One word for the effect.
     pub(super) fn word(&self) -> &'static str {
         match self.effect {
-            Effect::Requester => "requester",
+            Effect::Requester { .. } => "requester",
             Effect::Approve { .. } => "approve",
             Effect::Deny { .. } => "deny",
             Effect::Require(_) => "require",
@@ -48,7 +48,7 @@ impl Outcome {
     /// The rules that decide.
     pub(super) fn rules(&self) -> Vec<&Matched> {
         match &self.effect {
-            Effect::Requester => Vec::new(),
+            Effect::Requester { .. } => Vec::new(),
             Effect::Approve { candidates, .. } => candidates.iter().map(|it| &it.rule).collect(),
             Effect::Deny { rules, .. } => rules.iter().collect(),
             Effect::Require(it) => it.rules.iter().collect(),
@@ -73,7 +73,7 @@ impl Outcome {
             "explanations": self.explanations.iter().map(json_of_explanation).collect::<Vec<_>>(),
         });
         match &self.effect {
-            Effect::Requester => {}
+            Effect::Requester { .. } => {}
             Effect::Approve {
                 candidates,
                 otherwise,
@@ -95,7 +95,9 @@ impl Outcome {
 
     pub(super) fn text(&self) -> String {
         let mut lines = vec![match &self.effect {
-            Effect::Requester => "requester: the approvers whom the agent names decide".to_owned(),
+            Effect::Requester { .. } => {
+                "requester: the approvers whom the agent names decide".to_owned()
+            }
             Effect::Approve { candidates, .. } => format!("approve{}", words_of_limit(candidates)),
             Effect::Deny { reason, .. } => format!("deny: {reason}"),
             Effect::Require(_) => {
@@ -152,12 +154,12 @@ fn refusal(policy: &Policy, request: &Request, effect: &Effect) -> Option<(&'sta
         );
     }
     let asks_requested = match effect {
-        Effect::Requester => true,
+        Effect::Requester { .. } => true,
         Effect::Require(it) => it.asks_requested(),
         Effect::Approve { .. } | Effect::Deny { .. } => false,
     };
     if asks_requested && !request.names_approvers {
-        return invalid("/approverEmails is missing");
+        return invalid("/approverEmails is missing: people must decide this");
     }
     let Effect::Require(it) = effect else {
         return None;

@@ -260,7 +260,7 @@ fn deciding(outcome: &Outcome) -> impl Iterator<Item = (RuleId, bool)> {
         .map(|it| (it.rule.clone(), it.is_certain))
         .collect();
     match outcome.effect {
-        Effect::Requester => rules.push((RuleId::default_rule(), true)),
+        Effect::Requester { .. } => rules.push((RuleId::default_rule(), true)),
         Effect::Approve { .. } => rules.truncate(1),
         _ => {}
     }

@@ -1,8 +1,9 @@
 //! Cards of Microsoft Teams: a stand-in for a workflow that refuses what Teams would.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use human_oversight_client::types::{Approval, NewApproval};
+use human_oversight_client::types::{Approval, NewApproval, Status};
 use serde_json::{Value, json};
 
 use super::receiver::{Received, Receiver};
@@ -104,7 +105,7 @@ async fn a_room_sees_each_state_once_with_the_summary_and_no_secret() {
     let first = lines(&cards[0]);
     assert_eq!(first[0], "Waiting for approval");
     for line in [
-        "Agent: PaymentAgent",
+        "Agent: PaymentAgent (not verified)",
         "Action: Pay Supplier Invoice",
         "beneficiary: Contoso Ltd",
         "amount: 18000",
@@ -230,4 +231,88 @@ async fn a_room_sees_grants_and_pauses_without_parameters_and_hostile_text_is_in
     ] {
         assert!(ended.contains(&line.to_owned()), "{ended:?}");
     }
+}
+
+#[tokio::test]
+async fn a_room_sees_a_vote_to_reject_and_an_escalation() {
+    let receiver = Receiver::start().await;
+    receiver.answer_always(Some(202));
+    let policy = POLICY.replace("[groups]", "[groups]\nleads = [\"carol@example.com\"]")
+        + "rejections = 2\ntimeout = \"1h\"\nescalate = { after = \"50%\", to = \"leads\" }\n";
+    let gate = gate_with(&policy, &[("HO_CHANNEL_ROOM", &receiver.url)]).await;
+    let approval = ask(&gate, "PaymentAgent", "Pay", json!({"amount": 5})).await;
+    receiver.until(1).await;
+    gate.reject(&approval, ALICE, "").await;
+    receiver.until(2).await;
+    gate.pass(Duration::from_secs(1_800));
+    gate.sweep().await;
+    let received = receiver.until(3).await;
+    let cards = received.iter().map(|it| lines(&card(it)));
+    let said = |lines: &[String]| -> Vec<String> {
+        let names = ["Rejections: ", "Escalated to: "];
+        let is_said = |line: &&String| names.iter().any(|it| line.starts_with(it));
+        lines.iter().filter(is_said).cloned().collect()
+    };
+    let said: Vec<_> = cards.map(|it| said(&it)).collect();
+    let expected = [
+        vec!["Rejections: 0 of 2"],
+        vec!["Rejections: 1 of 2"],
+        vec!["Rejections: 1 of 2", "Escalated to: leads"],
+    ];
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn a_card_says_if_no_person_decided_or_too_few_can() {
+    const ALONE: &str = "[[rule]]\nid = \"small\"\nactions = [\"Pay little\"]\nignore = [\"\"]\neffect = \"approve\"\n\
+        tell = [\"room\"]\n[[rule]]\nid = \"none\"\nactions = [\"Pay all\"]\neffect = \"deny\"\ntell = [\"room\"]\n";
+    let receiver = Receiver::start().await;
+    receiver.answer_always(Some(202));
+    let policy = POLICY
+        .replace("effect", "actions = [\"Pay\"]\neffect")
+        .replace("approvals = 2", "approvals = 1");
+    let policy = policy + "grants = \"8h\"\n" + ALONE;
+    let gate = gate_with(&policy, &[("HO_CHANNEL_ROOM", &receiver.url)]).await;
+    let mut headings = Vec::new();
+    let mut heading = async |action: &str| {
+        let approval = ask(&gate, "PaymentAgent", action, json!({})).await;
+        if action == "Pay" && approval.status == Status::Pending {
+            approve_with_grant(&gate, &approval, ALICE, ["3600", "5"]).await;
+        }
+        until_all(&gate, &approval.id, "Sent").await;
+        let page = format!("/api/decision/{}\"", approval.id);
+        let received = receiver.received();
+        let last = received.iter().rfind(|it| it.body.contains(&page)).unwrap();
+        headings.push(lines(&card(last))[0].clone());
+    };
+    for action in ["Pay little", "Pay all", "Pay", "Pay"] {
+        heading(action).await;
+    }
+    let expected = [
+        "Approved by the policy",
+        "Rejected by the policy",
+        "Approved",
+        "Approved by a standing grant",
+    ];
+    assert_eq!(headings, expected);
+}
+
+#[tokio::test]
+async fn a_value_of_the_summary_is_missing_empty_or_has_spaces_to_see() {
+    let receiver = Receiver::start().await;
+    let gate = gate_that_tells(&receiver).await;
+    let spaces = format!("5{}000\n\n- 1 ", " ".repeat(3));
+    let parameters = json!({"beneficiary": "", "amount": spaces});
+    ask(&gate, "PaymentAgent", "Pay", parameters.clone()).await;
+    ask(&gate, "PaymentAgent", "Pay", json!({"amount": 5})).await;
+    let received = receiver.until(2).await;
+    let shown: Vec<_> = received
+        .iter()
+        .map(|it| lines(&card(it))[3..5].to_vec())
+        .collect();
+    let expected = [
+        ["beneficiary: (empty text)", "amount: 5␣␣ 000↵↵- 1␣"],
+        ["beneficiary: (not in this request)", "amount: 5"],
+    ];
+    assert_eq!(shown, expected);
 }

@@ -161,7 +161,7 @@ fn unordered(effect: Effect) -> Value {
         texts
     };
     match effect {
-        Effect::Requester => json!("requester"),
+        Effect::Requester { .. } => json!("requester"),
         Effect::Approve {
             candidates,
             otherwise,
@@ -186,7 +186,7 @@ fn unordered(effect: Effect) -> Value {
 fn is_at_least_as_strict(tightened: &Effect, before: &Effect) -> bool {
     let rank = |effect: &Effect| match effect {
         Effect::Approve { .. } => 0,
-        Effect::Requester => 1,
+        Effect::Requester { .. } => 1,
         Effect::Require(_) => 2,
         Effect::Deny { .. } => 3,
     };
