@@ -308,11 +308,12 @@ fn render_request(
     )
 }
 
-/// The time until the deadline; that in minutes is rounded, since an email is sent a moment after its request.
+/// The time until the deadline. An email is sent a moment after its request, whose hour is not yet 59 minutes then.
 fn time_left(expires_at: Timestamp, now: Timestamp) -> String {
+    const MOMENT: Duration = Duration::from_secs(5);
     let left = expires_at.since(now);
-    let is_in_seconds = left < Duration::from_secs(90);
-    format_duration(left + Duration::from_secs(if is_in_seconds { 0 } else { 30 }))
+    let is_in_seconds = left < Duration::from_secs(120);
+    format_duration(if is_in_seconds { left } else { left + MOMENT })
 }
 
 fn render_outcome(

@@ -14,7 +14,7 @@ export function parseGate(text: string): string {
   if (!["http:", "https:"].includes(url.protocol) || url.hostname === "")
     throw new SettingsError("the gate's address (HO_URL) must be an absolute https URL");
   if (url.search || url.username || url.password)
-    throw new SettingsError("the gate's address must not contain a key: set HO_KEY instead");
+    throw new SettingsError("the gate's address (HO_URL) must not contain a key or a query: set HO_KEY instead");
   if (url.protocol === "http:" && !isLoopback(url))
     throw new SettingsError(
       "the gate's address (HO_URL) must begin with https:// unless the gate is on this machine: over http " +

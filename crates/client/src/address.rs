@@ -19,7 +19,7 @@ pub(crate) fn parse(base: &str) -> Result<Url, Error> {
     }
     if base.query().is_some() || !base.username().is_empty() || base.password().is_some() {
         return Err(settings(
-            "the gate's address must not contain a key: set HO_KEY instead",
+            "the gate's address (HO_URL) must not contain a key or a query: set HO_KEY instead",
         ));
     }
     if base.scheme() == "http" && !is_loopback(&base) {

@@ -465,12 +465,22 @@ async fn a_locked_link_is_shown_to_the_other_approvers() {
 }
 
 #[tokio::test]
-async fn an_email_of_a_short_request_says_how_many_seconds_are_left() {
+async fn an_email_of_a_short_request_gives_no_more_time_than_there_is() {
     let gate = TestGate::start().await;
     // The email is rendered a moment after the request.
-    let in_seconds: Vec<String> = (50..=60).map(|it| format!("{it} seconds")).collect();
+    let in_seconds = |most: u32| {
+        (most - 10..=most)
+            .map(|it| format!("{it} seconds"))
+            .collect()
+    };
     let in_minutes = vec!["2 minutes".to_owned()];
-    for (seconds, words) in [(60, &in_seconds), (119, &in_minutes), (120, &in_minutes)] {
+    for (seconds, words) in [
+        (60, in_seconds(60)),
+        (100, in_seconds(100)),
+        (119, in_seconds(119)),
+        (140, in_minutes.clone()),
+        (170, in_minutes),
+    ] {
         let short = NewApproval {
             timeout_seconds: Some(seconds),
             correlation_id: Some(seconds.to_string()),

@@ -21,7 +21,7 @@ def parse_gate(text: str) -> httpx.URL:
     if url.scheme not in ("http", "https") or not url.host or not _is_port(url.port):
         raise SettingsError("the gate's address (HO_URL) must be an absolute https URL")
     if url.query or url.userinfo:
-        raise SettingsError("the gate's address must not contain a key: set HO_KEY instead")
+        raise SettingsError("the gate's address (HO_URL) must not contain a key or a query: set HO_KEY instead")
     if url.scheme == "http" and not is_loopback(url):
         raise SettingsError(
             "the gate's address (HO_URL) must begin with https:// unless the gate is on this machine: over http "

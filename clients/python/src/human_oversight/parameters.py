@@ -52,7 +52,7 @@ def to_plain(value: Any, depth: int = 0) -> Any:
     if depth > MAX_DEPTH + 1:  # of a value that contains itself, too
         raise ParametersError(f"parameters have more than {MAX_DEPTH} levels of nesting")
     if isinstance(value, Enum):
-        return to_plain(value.value, depth)
+        return _value_of(value, depth)
     if value is None or isinstance(value, (bool, str)):
         return _plain_text(value) if isinstance(value, str) else value
     if isinstance(value, (int, float)):
@@ -109,6 +109,15 @@ _WRITTEN: dict[type, Callable[[Any], str]] = {
 """What is written as a text: as its base class writes it, also where a class of its own would write another one."""
 
 
+def _value_of(member: Enum, depth: int) -> Any:
+    """The value of a member, in plain values. A member that is a text or a number itself could be another one."""
+    plain = to_plain(member.value, depth)
+    for kind in (str, int, float):
+        if isinstance(member, kind) and getattr(kind, f"__{kind.__name__}__")(member) != plain:
+            raise refuse(member, "is another value than the one of its enum, which people would be shown")
+    return plain
+
+
 def _is_named_tuple(value: Any) -> bool:
     """A class of its own could read its items otherwise."""
     kind = type(value)
@@ -139,7 +148,7 @@ def _is_of(value: Any, package: str) -> bool:
 
 def _name(name: Any) -> str:
     if isinstance(name, Enum):
-        name = name.value
+        name = _value_of(name, depth=0)
     if not isinstance(name, str):
         raise ParametersError(f"a key of the type {type(name).__qualname__} is no name in JSON: use texts")
     return _plain_text(name)

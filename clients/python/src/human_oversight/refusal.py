@@ -140,8 +140,8 @@ class Refused(Exception):  # noqa: N818 (it is no error: a person may say no)
 class RefusalText(str):
     """The words of a refusal, as a gated function returns them by default.
 
-    They equal `DEFAULT_REFUSAL_VALUE`, so that a program of the legacy decorator that compares its results with
-    that constant goes on recognising a refusal.
+    They equal `DEFAULT_REFUSAL_VALUE`, and have its hash, so that a program of the legacy decorator that compares its
+    results with that constant, or looks them up in a set, goes on recognising a refusal.
     """
 
     __slots__ = ("refused",)
@@ -158,7 +158,8 @@ class RefusalText(str):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = str.__hash__
+    def __hash__(self) -> int:
+        return hash(DEFAULT_REFUSAL_VALUE)
 
 
 def unverified(why: str) -> Refused:
