@@ -195,6 +195,7 @@ class Proxy(ThreadingHTTPServer):
         self.lies: dict[str, Json] = {}
         self.recorded: dict[tuple[str, str], Json] = {}
         self.ids: dict[str, str] = {}
+        self.submitted: Json = {}
         super().__init__(("127.0.0.1", 0), ProxyHandler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -207,9 +208,10 @@ class Proxy(ThreadingHTTPServer):
         """The gate's answer, or a lie."""
         call, rest = split(path)
         lie = self.lies.get(call, {})
-        sent = json.loads(body) if body else {}
+        if call == "submit":
+            self.submitted = json.loads(body)
         if "request" in lie:
-            body = json.dumps(sent | lie["request"]).encode()
+            body = json.dumps(json.loads(body) | lie["request"]).encode()
         status, text, retry_after = self.forward(method, path, body, token)
         answer = json.loads(text)
         id_ = answer.get("id", rest.partition("?")[0])
@@ -218,23 +220,24 @@ class Proxy(ThreadingHTTPServer):
         if lie:
             if status >= 300 and "status" in lie:  # from what the gate said before
                 answer = self.recorded.get((id_, "submit"), {})
-            told = lie.get("answer", {})
-            whole = self.resolve(told, None, sent)
-            text = json.dumps(answer | whole).encode()
+            told = self.resolve(lie.get("answer", {}))
+            text = json.dumps(answer | told).encode()
             status = lie.get("status", status)
         return status, text, retry_after
 
-    def resolve(self, told: Any, member: str | None, sent: Json) -> Any:
+    def resolve(self, told: Any, member: str | None = None) -> Any:
         """A value of a lie: that of the scenario, or from what was recorded."""
         if not isinstance(told, dict):
             return told
         if told.get("recorded") == "digest of the request":
-            canonical = json.dumps(sent["parameters"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            canonical = json.dumps(
+                self.submitted["parameters"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            )
             return hashlib.sha256(canonical.encode()).hexdigest()
         if "recorded" in told:
             answer = self.recorded[self.ids[told["recorded"]], told["call"]]
             return answer if member is None else answer[member]
-        return {name: self.resolve(value, name, sent) for name, value in told.items()}
+        return {name: self.resolve(value, name) for name, value in told.items()}
 
     def forward(self, method: str, path: str, body: bytes, token: str) -> tuple[int, bytes, str | None]:
         headers = {"content-type": "application/json"}
