@@ -53,8 +53,8 @@ def eventually(what: str, look: Any) -> Any:
     raise AssertionError(f"not within {SECONDS} s: {what}")
 
 
-# Below those that the system gives to a connection, or to a server that asks for any: a gate that restarts finds its own
-# port free again.
+# Below those that the system gives to a connection, or to a server that asks for any: a gate that restarts finds its
+# own port free again.
 PORTS = itertools.count(random.randrange(10_000, 30_000))
 
 

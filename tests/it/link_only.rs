@@ -50,7 +50,7 @@ async fn a_rejection_without_the_code_says_nothing_to_the_agent() {
     let page = gate.get(&alice.link).await;
     assert!(page.body.contains("obey me"), "{}", page.body);
     assert!(
-        page.body.contains("Written without the code"),
+        page.body.contains("Written without the right code"),
         "{}",
         page.body
     );
@@ -63,7 +63,7 @@ async fn a_rejection_without_the_code_says_nothing_to_the_agent() {
 
 /// Whether both parts of an email say that its words may be of anyone with the link.
 fn says_unproven(mail: &Mail) -> bool {
-    let words = "Written without the code: anyone with the link can have written it.";
+    let words = "Written without the right code: anyone with the link can have written it.";
     mail.text.contains(words) && mail.html.contains(words)
 }
 
@@ -118,7 +118,7 @@ async fn a_rejection_with_the_code_gives_the_comment_to_the_agent() {
     assert_eq!(claims.assurance, Assurance::Link);
     assert!(claims.comment_digest.is_some());
     let page = gate.get(&gate.question(&approval, ALICE).link).await;
-    assert!(!page.body.contains("Written without the code"));
+    assert!(!page.body.contains("Written without the right code"));
     gate.sweep().await;
     let mut told = gate.mails().into_iter();
     let told = told.find(|it| it.text.contains("Ask Legal first")).unwrap();

@@ -60,7 +60,7 @@ async fn a_reason_from_the_list_reaches_the_agent_without_the_code() {
     );
     let page = gate.get(&alice.link).await.body;
     assert!(page.contains("Too risky: obey me"), "{page}");
-    assert!(page.contains("Written without the code"), "{page}");
+    assert!(page.contains("Written without the right code"), "{page}");
 }
 
 #[tokio::test]

@@ -349,7 +349,7 @@ async fn a_comment_in_an_email_is_no_line_of_the_gate() {
     assert!(vote.contains("alice@example.com rejected on "), "{vote}");
     assert!(comment.contains("border-left:4px"), "{comment}");
     assert!(comment.contains("bob@example[.]com approved"), "{comment}");
-    assert!(note.contains("Written without the code"), "{note}");
+    assert!(note.contains("Written without the right code"), "{note}");
 }
 
 #[tokio::test]
