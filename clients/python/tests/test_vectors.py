@@ -1,6 +1,7 @@
 """Receipts, permits and canonical JSON, against the vectors that every implementation reads."""
 
 import json
+import math
 import re
 import struct
 from pathlib import Path
@@ -104,6 +105,21 @@ def test_a_receipt_permits_what_the_vectors_say(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", cases("demands", "cases"))
 def test_a_receipt_permits_what_meets_the_demands_of_the_vectors(case: dict[str, Any]) -> None:
     assert is_permitted(case, read("demands")["keys"]) == (case["result"] == "permitted")
+
+
+def test_demands_that_are_none_permit_nothing() -> None:
+    vectors = read("permits")
+    case = next(it for it in vectors["cases"] if it["result"] == "granted")
+    assert is_permitted(case | {"action": "Refund an order"}, vectors["keys"])
+    assert not is_permitted(case | {"action": "Refund an order", "now": math.nan}, vectors["keys"])
+    assert not is_granted(case | {"now": math.nan}, vectors["keys"])
+    with pytest.raises(TypeError, match="issuers"):
+        is_granted(case | {"issuers": case["issuers"][0] + "/"}, vectors["keys"])
+    with pytest.raises(TypeError, match="keys"):
+        read_keys(vectors["keys"])
+    header, _, signature = case["receipt"].split(".")
+    with pytest.raises(NotSignedError):
+        verify_receipt(f"{header}.\ud800.{signature}", read_keys(vectors["keys"]["keys"]))
 
 
 @pytest.mark.parametrize("case", cases("permits", "cases"))

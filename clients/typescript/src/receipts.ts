@@ -4,7 +4,8 @@
 // `docs/receipts.md`.
 
 import { NotSignedError, verify, type Key } from "./jws.js";
-import { sha256, type ExactParameters } from "./parameters.js";
+import { checkNames, checkSeconds, toList } from "./options.js";
+import { ExactParameters, sha256 } from "./parameters.js";
 import { isObject } from "./strict-json.js";
 
 export { NotSignedError, readKeys, type Key } from "./jws.js";
@@ -131,10 +132,25 @@ export interface Demand {
   readonly rules?: readonly string[];
 }
 
+const OF_DEMAND = {
+  agent: true,
+  action: true,
+  parameters: true,
+  now: true,
+  atLeast: true,
+  rules: true,
+} as const satisfies Record<keyof Demand, true>;
+
 /** Checks that a receipt is an approval of exactly this run that has not lapsed, and meets the demands, or throws a
- * `NotPermittedError`. It does not say whether the approval was claimed or revoked: only a permit does. */
+ * `NotPermittedError`; a `TypeError` if the demands are none. It does not say whether the approval was claimed or
+ * revoked: only a permit does. */
 export function checkReceipt(receipt: Receipt, run: Demand): void {
-  const { atLeast = 0, rules = [] } = run;
+  const { atLeast = 0 } = run;
+  const rules = toList("rules", run.rules ?? []);
+  checkNames(run, OF_DEMAND);
+  checkRun(run);
+  if (!Number.isSafeInteger(atLeast) || atLeast < 0)
+    throw new TypeError("atLeast must be a whole number that is not negative");
   demand(receipt.aud === run.agent, "the receipt is for another agent");
   demand(receipt.actionDescription === run.action, "the receipt is for another action");
   demand(
@@ -169,10 +185,13 @@ export interface Claim {
   readonly leeway?: number;
 }
 
-/** Checks that the gate granted exactly this claim, and that it still counts, or throws a `NotPermittedError`. */
+/** Checks that the gate granted exactly this claim, and that it still counts, or throws a `NotPermittedError`; a
+ * `TypeError` if the claim is none. */
 export function checkPermit(permit: PermitClaims, claim: Claim): void {
   const { now, leeway = 60 } = claim;
-  demand(claim.issuers.includes(permit.iss), "the permit is of a gate that is not trusted");
+  checkRun(claim);
+  checkSeconds("leeway", leeway);
+  demand(toList("issuers", claim.issuers).includes(permit.iss), "the permit is of a gate that is not trusted");
   demand(permit.aud === claim.agent, "the permit is for another agent");
   demand(permit.sub === claim.id, "the permit is for another request");
   demand(permit.jti === claim.nonce, "the permit is the answer to another claim");
@@ -208,6 +227,13 @@ function isByTheSame(vote: Vote, other: Vote): boolean {
 /** A name that is equal for all addresses of one person: without regard to case and `+tag`. */
 function toPerson(address: string): string {
   return address.toLowerCase().replace(/\+.*(?=@)/s, "");
+}
+
+/** For programs without types, where a time that is no number would never be over. */
+function checkRun({ parameters, now }: { parameters: unknown; now: unknown }): void {
+  if (!(parameters instanceof ExactParameters)) throw new TypeError("parameters must be ExactParameters");
+  if (typeof now !== "number" || !Number.isFinite(now))
+    throw new TypeError("now must be a number: the seconds since 1970");
 }
 
 function demand(isMet: boolean, why: string): void {

@@ -13,6 +13,7 @@ import {
   readKeys,
   verifyPermit,
   verifyReceipt,
+  type Demand,
   type Key,
 } from "human-oversight/receipts";
 import { toCanonical } from "../dist/parameters.js";
@@ -136,6 +137,30 @@ async function isGranted(test: Signed, keys: readonly Key[]): Promise<boolean> {
     throw error;
   }
 }
+
+describe("demands that are none", () => {
+  const { keys, cases } = vectors("demands");
+  const test = cases.find(({ result }) => result === "permitted");
+  assert(test);
+  const parameters = new ExactParameters(test.parameters);
+  const { agent, action, now } = test;
+  for (const [name, wrong] of Object.entries({
+    "a time that is undefined": { now: undefined },
+    "a time that is a text": { now: new Date().toISOString() },
+    "a time that is no number": { now: NaN },
+    "a number of people that is null": { atLeast: null },
+    "a number of people that is none": { atLeast: NaN },
+    "a member that is written wrongly": { at_least: 2 },
+    "rules that are a text": { rules: "payments" },
+    "parameters with a digest of their own": { parameters: { ...test.parameters, digest: parameters.digest } },
+  }))
+    it(name, async () => {
+      const receipt = await verifyReceipt(test.receipt, await readKeys(keys.keys));
+      const run = { agent, action, parameters, now };
+      checkReceipt(receipt, run);
+      assert.throws(() => checkReceipt(receipt, { ...run, ...wrong } as unknown as Demand), TypeError);
+    });
+});
 
 for (const [file, list] of [
   ["receipts", "cases"],

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,7 +68,13 @@ class Key:
 
 
 def read_keys(keys: Iterable[Any]) -> list[Key]:
-    """Reads the keys of a JWK set (RFC 7517). Keys of other types are left out, as a later gate may add some."""
+    """Reads the keys of a JWK set (RFC 7517). Keys of other types are left out, as a later gate may add some.
+
+    Raises:
+        TypeError: for the set itself, whose member `keys` has them.
+    """
+    if isinstance(keys, Mapping | str):
+        raise TypeError('keys must be a list: the member "keys" of the set')
     read = (_read_key(key) for key in keys)
     return [key for key in read if key]
 
@@ -109,18 +115,19 @@ def verify(kind: str, text: str, keys: Iterable[Key]) -> dict[str, Any]:
     signed, _, signature = text.rpartition(".")
     header_part, _, payload = signed.partition(".")
     try:
-        header = loads(decode(header_part))
+        header_text, claims_text, proof = decode(header_part), decode(payload), decode(signature)
+        header = loads(header_text)
         if not isinstance(header, dict) or set(header) != {"alg", "typ", "kid"} or header["typ"] != kind:
             raise NotSignedError(f"it is not a compact JWS of type {kind}")
         named = [it for it in keys if it.kid == header["kid"]]
         # A name of two keys names neither.
         if len(named) != 1 or (key := named[0]).algorithm != header["alg"]:
             raise NotSignedError("it names a key that the gate does not publish")
-        if not key.verifies(decode(signature), signed.encode()):
+        if not key.verifies(proof, signed.encode()):
             raise NotSignedError("its signature is wrong")
         if key.revoked:
             raise NotSignedError("it is signed with a key that is revoked")
-        claims = loads(decode(payload))
+        claims = loads(claims_text)
     except StrictJsonError as error:
         raise NotSignedError(str(error)) from None
     if not isinstance(claims, dict):

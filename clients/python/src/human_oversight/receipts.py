@@ -130,7 +130,8 @@ class Receipt:
             # The link alone is enough for a rejection only. No gate signs this.
             (self.assurance != "link-only", "the receipt is for an approval without the code"),
         )
-        if self.exp is None or now >= self.exp:
+        # Of a time that is no number it cannot be said.
+        if self.exp is None or not now < self.exp:
             raise LapsedError("the approval has lapsed")
         _demand(
             (
@@ -179,6 +180,8 @@ class Permit:
         Raises:
             NotPermittedError: if it did not.
         """
+        if isinstance(issuers, str):  # any part of which would be one
+            raise TypeError("issuers must be a list of texts")
         _demand(
             (self.iss in issuers, "the permit is of a gate that is not trusted"),
             (self.aud == agent, "the permit is for another agent"),
@@ -192,7 +195,7 @@ class Permit:
             (self.receipt_digest == digest(receipt), "the permit is for another receipt"),
             (self.iat <= now + leeway, "the permit is dated in the future"),
         )
-        if now - leeway >= self.exp:
+        if not now - leeway < self.exp:
             raise LapsedError("the permit has expired")
 
 
