@@ -152,20 +152,14 @@ pub struct Form {
     pub problem: Option<String>,
     /// Whether that is about the code.
     pub is_about_code: bool,
-    /// Whether that is about the reason for a rejection.
-    pub is_about_reason: bool,
+    /// Whether it was a rejection, whose form shows without another click.
+    pub is_rejecting: bool,
 }
 
 impl Form {
     /// Whether a rejection needs the person's own words: there is no list of reasons.
     fn needs_own_words(&self) -> bool {
         self.needs_reason && self.reasons.is_empty()
-    }
-
-    /// Whether what belongs to a rejection shows without another click.
-    fn is_rejecting(&self) -> bool {
-        let typed = [&self.preset, &self.words, &self.question];
-        self.is_about_reason || typed.iter().any(|it| !it.is_empty())
     }
 }
 

@@ -145,8 +145,8 @@ const OF_DEMAND = {
  * `NotPermittedError`; a `TypeError` if the demands are none. It does not say whether the approval was claimed or
  * revoked: only a permit does. */
 export function checkReceipt(receipt: Receipt, run: Demand): void {
-  const { atLeast = 0 } = run;
-  const rules = toList("rules", run.rules ?? []);
+  const { atLeast = 0, rules: named = [] } = run;
+  const rules = toList("rules", named);
   checkNames(run, OF_DEMAND);
   checkRun(run);
   if (!Number.isSafeInteger(atLeast) || atLeast < 0)

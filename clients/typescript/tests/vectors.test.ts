@@ -152,6 +152,7 @@ describe("demands that are none", () => {
     "a number of people that is none": { atLeast: NaN },
     "a member that is written wrongly": { at_least: 2 },
     "rules that are a text": { rules: "payments" },
+    "rules that are null": { rules: null },
     "parameters with a digest of their own": { parameters: { ...test.parameters, digest: parameters.digest } },
   }))
     it(name, async () => {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::form::Action;
 use crate::app::App;
-use crate::domain::{Approval, DecisionResult, GrantWish, HandOverWish, SignInFault};
+use crate::domain::{Approval, DecisionResult, GrantWish, HandOverWish, SignInFault, Verdict};
 use crate::keys::FormPurpose;
 use crate::values::{Address, Timestamp};
 
@@ -27,6 +27,8 @@ const PART_BYTES: usize = 3_700;
 pub(super) struct Draft {
     /// The result of the form; `None` once a page has shown it.
     pub(super) result: Option<(FormPurpose, DecisionResult)>,
+    /// Whether the form of a rejection was sent last.
+    pub(super) is_rejecting: bool,
     pub(super) preset: Option<String>,
     pub(super) comment: Option<String>,
     pub(super) grant: Option<GrantWish>,
@@ -43,6 +45,8 @@ struct Stored {
     until: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<StoredResult>,
+    #[serde(default)]
+    is_rejecting: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     preset: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +96,7 @@ impl Draft {
         };
         open().map_or_else(Self::default, |stored| Self {
             result: stored.result.and_then(StoredResult::into_result),
+            is_rejecting: stored.is_rejecting,
             preset: stored.preset,
             comment: stored.comment,
             grant: stored.grant.map(|(seconds, uses)| GrantWish {
@@ -122,6 +127,9 @@ impl Draft {
             }
             (result, Action::Decide(form)) => Self {
                 result: Some((FormPurpose::Decision, result)),
+                // A page of an earlier gate has one form for both.
+                is_rejecting: form.verdict == Verdict::Reject
+                    || result == DecisionResult::Contradictory,
                 preset: form.preset,
                 comment: form.comment,
                 grant: form.grant,
@@ -179,6 +187,7 @@ impl Draft {
             let stored = Stored {
                 until: (app.now() + kept).unix_seconds(),
                 result: self.result.map(StoredResult::of),
+                is_rejecting: self.is_rejecting,
                 preset: self.preset.clone(),
                 comment: self.comment.clone(),
                 grant: self.grant.map(|wish| (wish.lasts.as_secs(), wish.uses)),

@@ -4,7 +4,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::draft::Draft;
-use super::result::{explain_fault, is_about_code, is_about_reason, message, status_code};
+use super::result::{explain_fault, is_about_code, message, status_code};
 use crate::app::{App, GivenGrant, Identified};
 use crate::domain::{
     Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, SignInFault,
@@ -79,7 +79,7 @@ impl Forms<'_> {
             identification: self.identification(purpose)?,
             problem: self.problem(purpose),
             is_about_code: is_result(is_about_code),
-            is_about_reason: is_result(is_about_reason),
+            is_rejecting: draft.is_rejecting,
         })
     }
 

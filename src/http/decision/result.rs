@@ -225,16 +225,6 @@ pub(super) fn is_about_code(result: DecisionResult) -> bool {
     )
 }
 
-/// Whether the fields of a rejection must show.
-pub(super) fn is_about_reason(result: DecisionResult) -> bool {
-    matches!(
-        result,
-        DecisionResult::CommentMissing
-            | DecisionResult::UnknownReason
-            | DecisionResult::Contradictory
-    )
-}
-
 /// What ended a request before this approver's form came.
 fn what_came_first(approval: &Approval, approver: usize) -> String {
     let address = &approval.approvers[approver].address;

@@ -246,7 +246,7 @@ async fn words_typed_to_reject_stay_where_they_were_typed() {
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     for shown in [
         "<details class=\"reject\" open>",
-        "rows=\"3\">Ask &#60;Bern&#62;.</textarea>\n<label for=\"reject-code\">",
+        "rows=\"3\" autofocus aria-describedby=\"problem\">Ask &#60;Bern&#62;.</textarea>\n<label for=\"reject-code\">",
         "<details><summary>Add a comment to your approval</summary>",
     ] {
         assert!(page.body.contains(shown), "{shown}\n{}", page.body);
@@ -260,7 +260,7 @@ async fn words_typed_to_reject_stay_where_they_were_typed() {
     ];
     let page = gate.decide(&alice, &approve).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(page.body.contains("rows=\"3\">Ask Bern.</textarea>"));
+    assert!(page.body.contains(">Ask Bern.</textarea>"));
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
 
     let reject = [
@@ -322,6 +322,42 @@ comment = "on-reject"
     }
 }
 
+/// A person goes on where they were: what approves is hidden as long as *Reject…* is open.
+#[tokio::test]
+async fn the_form_that_was_sent_shows_again_with_its_problem() {
+    const POLICY: &str = "version = 1\n[groups]\nall = [\"alice@example.com\", \"bob@example.com\"]\n[[rule]]\nid = \"all\"\n\
+        effect = \"require\"\nstages = [{ from = \"all\" }]\ncomment = \"always\"\n";
+    let gate = TestGate::with(&[("HO_POLICY", POLICY), ("HO_REJECT_REASONS", "off")]).await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    let at = |page: &Page, words: &str| page.body.find(words);
+    for (decision, text, code) in [
+        ("approve", ("comment", ""), alice.code.as_str()),
+        ("approve", ("comment", "Yes."), alice.wrong_code()),
+        ("reject", ("words", "No."), ""),
+        ("reject", ("words", "No."), alice.wrong_code()),
+        ("reject", ("words", ""), alice.code.as_str()),
+    ] {
+        let form = [("decision", decision), text, ("code", code)];
+        let page = gate.decide(&alice, &form).await;
+        let open = at(&page, "<details class=\"reject\" open>");
+        assert_eq!(
+            open.is_some(),
+            decision == "reject",
+            "{form:?}\n{}",
+            page.body
+        );
+        let problem = at(&page, "id=\"problem\"").unwrap();
+        let approves = at(&page, "<form class=\"approve\"").unwrap();
+        assert_eq!(problem < approves, decision == "approve", "{form:?}");
+        assert!(open.is_none_or(|open| open < problem), "{form:?}");
+    }
+    let code = ("code", alice.code.as_str());
+    let form = [("decision", "approve"), ("comment", "Yes."), code];
+    let done = gate.decide(&alice, &form).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER);
+}
+
 #[tokio::test]
 async fn the_field_of_the_code_is_wrong_only_if_the_code_was() {
     let gate = TestGate::start().await;
@@ -355,7 +391,16 @@ async fn the_field_of_the_code_is_wrong_only_if_the_code_was() {
         };
         assert!(sent.body.contains("role=\"alert\""), "{form:?}");
         assert_eq!(sent.body.contains("aria-invalid"), is_wrong, "{form:?}");
-        assert_eq!(sent.body.contains("autofocus"), is_wrong, "{form:?}");
+        // After a rejection the person is where the words are.
+        let focused = if is_wrong {
+            "autofocus aria-invalid"
+        } else {
+            "rows=\"3\" autofocus"
+        };
+        let is_rejecting = sent.body.contains("<details class=\"reject\" open>");
+        let focuses = usize::from(is_wrong || is_rejecting);
+        assert_eq!(sent.body.matches(focused).count(), focuses, "{form:?}");
+        assert_eq!(sent.body.matches("autofocus").count(), focuses, "{form:?}");
     }
 }
 
