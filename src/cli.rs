@@ -22,6 +22,7 @@ mod reconcile;
 mod serve;
 mod text;
 mod unfinished;
+mod unknown_id;
 mod value_parsers;
 mod verify;
 mod webhooks;
