@@ -22,6 +22,7 @@ mod reconcile;
 mod serve;
 mod text;
 mod unfinished;
+mod unknown_id;
 mod value_parsers;
 mod verify;
 mod webhooks;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use human_oversight::config::{ConfigErrors, TableSettings, ensure_text, unknown_settings};
+use human_oversight::config::{ConfigErrors, KnownSettings, TableSettings, ensure_text};
 use human_oversight::version::VERSION;
 
 use clock::clock;
@@ -277,7 +278,8 @@ fn or_fail(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
 
 /// Names settings that have no effect, never their values.
 fn print_unknown_settings() {
-    for setting in unknown_settings(std::env::vars_os().map(|(name, _)| name)) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for setting in KnownSettings::with_any_channel().unknown(names) {
         let nearest = setting.nearest.map(|it| format!(": {it} may be meant"));
         let nearest = nearest.unwrap_or_default();
         let name = setting.name;

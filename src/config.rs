@@ -46,7 +46,7 @@ use channels::channels;
 pub use environment::ensure_text;
 pub use error::{ConfigError, ConfigErrors};
 pub use idle::idle_settings;
-pub use known::{UnknownSetting, settings_in_force, unknown_settings};
+pub use known::{KnownSettings, UnknownSetting};
 pub use log::{LogFormat, hides_events};
 use log::{log_filter, log_format};
 use lookup::{Lookup, explain_quotes, flag, non_empty, number, port, seconds, unusable};

@@ -75,15 +75,34 @@ impl App {
 
     /// Switches a channel off, until the operator switches it on.
     pub(super) async fn switch_off(&self, channel: &str, now: Timestamp) {
-        tracing::error!(channel, "a channel is switched off: it answers 410 (gone)");
-        let columns = BTreeMap::from([(OFF_SINCE.to_owned(), now.to_string())]);
-        let row = StandingRow::new(StandingKind::Channel, channel, columns);
-        match self.store.overwrite_standing(row, now).await {
-            Ok(()) | Err(StoreError::Conflict) => {}
-            Err(error) => {
-                tracing::warn!(channel, cause = %error, "that a channel is off could not be stored");
-            }
-        }
+        let stored = self.store_off(channel, now).await;
         self.last_off_channels.clear();
+        if !matches!(stored, Ok(false)) {
+            tracing::error!(channel, "a channel is switched off: it answers 410 (gone)");
+        }
+        if let Err(error) = stored {
+            tracing::warn!(channel, cause = %error, "that a channel is off could not be stored");
+        }
+    }
+
+    /// Stores that a channel is off. Returns `false` if it was: another message was answered with 410, too.
+    async fn store_off(&self, channel: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let columns = BTreeMap::from([(OFF_SINCE.to_owned(), now.to_string())]);
+        let row = || StandingRow::new(StandingKind::Channel, channel, columns.clone());
+        match self.store.put_standing(row(), now).await {
+            Err(StoreError::AlreadyExists) => {}
+            stored => return stored.map(|_| true),
+        }
+        if look_for_off_channels(&self.store)
+            .await?
+            .contains_key(channel)
+        {
+            return Ok(false);
+        }
+        // What is stored cannot be trusted.
+        match self.store.overwrite_standing(row(), now).await {
+            Ok(()) | Err(StoreError::Conflict) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -11,9 +11,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use human_oversight::app::{Finding, Grade};
-use human_oversight::config::{
-    Config, ConfigErrors, TableSettings, settings_in_force, upgrade_items,
-};
+use human_oversight::config::{Config, ConfigErrors, TableSettings, upgrade_items};
 use human_oversight::values::Address;
 use serde_json::{Value, json};
 
@@ -64,7 +62,8 @@ pub(crate) async fn run(options: Options) -> ExitCode {
 fn print_settings() {
     let lookup = |name: &str| std::env::var(name).ok();
     let settings = Settings::read(lookup);
-    for (name, value) in settings_in_force(lookup) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for (name, value) in settings.known().in_force(names, lookup) {
         let shown = match value.as_deref().map(str::trim) {
             None => "(not shown)",
             Some(_) if settings.cannot_use(&name) => "(not shown, because it cannot be used)",

@@ -11,7 +11,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use human_oversight::config::{Config, settings_in_force};
+use human_oversight::config::{Config, KnownSettings};
 use human_oversight::render::format_duration;
 use human_oversight_client::{Client, Gate, Outcome};
 use human_oversight_protocol::receipt;
@@ -75,11 +75,11 @@ fn settings() -> anyhow::Result<Config> {
         }
     }
     // A setting that cannot be used is a fault, also one that is left out.
-    serve::settings()?;
-    let left_out: Vec<String> = settings_in_force(lookup)
-        .map(|(name, _)| name)
-        .filter(|name| !is_taken(name))
-        .collect();
+    let config = serve::settings()?;
+    let known = KnownSettings::with(config.policy.as_ref());
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let in_force = known.in_force(names, lookup).into_keys();
+    let left_out: Vec<String> = in_force.filter(|name| !is_taken(name)).collect();
     if !left_out.is_empty() {
         let left_out = left_out.join(", ");
         say(&format!("The demo leaves out these settings: {left_out}"));

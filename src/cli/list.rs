@@ -15,6 +15,7 @@ use serde_json::json;
 use super::maintenance::{Access, check_clock, open_existing, receipt_keys};
 use super::operate::remote;
 use super::output::{say, show};
+use super::unknown_id::NO_REQUEST;
 
 /// List requests: what is open, what is not sent, or what cannot be trusted
 ///
@@ -114,7 +115,7 @@ pub(crate) async fn resend(
     check_clock(&store, Access::Writes).await?;
     let queued = match app::resend(&store, id, &clock).await {
         Ok(queued) => queued,
-        Err(app::Error::NotFound) => bail!("no request has this id"),
+        Err(app::Error::NotFound) => bail!(NO_REQUEST),
         Err(app::Error::Conflict(_)) => bail!("the request belongs to the legacy Logic App"),
         Err(error) => {
             let cause = error.cause().unwrap_or("the store cannot be used");

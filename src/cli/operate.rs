@@ -24,6 +24,7 @@ use super::maintenance::{
     Access, check_clock, ensure_store_exists, open, receipt_keys, required_link_keys,
 };
 use super::output::say;
+use super::unknown_id::NO_REJECTION;
 use super::value_parsers;
 use remote::Remote;
 use report::{Report, print_executing, print_open};
@@ -210,9 +211,7 @@ pub(crate) async fn allow(options: AllowOptions) -> anyhow::Result<ExitCode> {
             let store = open_store(&table_settings()?, Access::Writes).await?;
             let lifted = app::lift_rejection(&store, &options.id, now()).await;
             let done = lifted.map_err(|error| match error {
-                app::Error::NotFound => anyhow!(
-                    "no rejection of this request is kept: it takes the id that the refusal names"
-                ),
+                app::Error::NotFound => anyhow!(NO_REJECTION),
                 error => anyhow!(
                     "it may be allowed nevertheless, so repeat the command: {}",
                     error.cause().unwrap_or("the store cannot be used")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use human_oversight::app::{self, App};
-use human_oversight::config::{self, Config};
+use human_oversight::config::{self, Config, KnownSettings};
 use human_oversight::http;
 use human_oversight::mailer::TransportConfig;
 use human_oversight::policy::Policy;
@@ -27,7 +27,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn run() -> anyhow::Result<()> {
     let config = settings()?;
     log::init(config.log.clone(), config.log_format);
-    warn_of_unknown_settings();
+    warn_of_unknown_settings(&KnownSettings::with(config.policy.as_ref()));
     if config::hides_events(&config.log) {
         // At a level that such a filter passes on.
         tracing::error!("HO_LOG leaves out lines that alerts and saved queries look for");
@@ -173,8 +173,8 @@ async fn stop_signal() -> io::Result<&'static str> {
 }
 
 /// Names settings that have no effect, never their values.
-fn warn_of_unknown_settings() {
-    for setting in config::unknown_settings(std::env::vars_os().map(|(name, _)| name)) {
+fn warn_of_unknown_settings(known: &KnownSettings) {
+    for setting in known.unknown(std::env::vars_os().map(|(name, _)| name)) {
         let (name, nearest) = (setting.name, setting.nearest);
         tracing::warn!(
             name,

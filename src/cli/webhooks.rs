@@ -8,10 +8,11 @@ use clap::{Args, Subcommand};
 use human_oversight::app::{self, Error, Untold};
 use human_oversight::store::{Store, StoreError};
 
-use super::clock::clock;
+use super::clock::{clock, now};
 use super::maintenance::{Access, for_each_row, unusable};
 use super::operate::{Gate, open_gate};
 use super::output::say;
+use super::unknown_id::NO_REQUEST;
 
 /// List the channels that are switched off, switch one on, or tell channels again
 ///
@@ -33,9 +34,11 @@ enum Webhooks {
         /// Its name in the policy
         channel: String,
     },
-    /// Send again what channels were not told, with the next sweep
+    /// Queue again what channels were not told, for the next sweep
     ///
-    /// What waits for its next attempt is sent at once, too. The exit code is 1 if there is nothing to send.
+    /// What waits for its next attempt is queued, too. A channel that has just failed to answer is called at most two
+    /// minutes later; one that the policy no longer has is not called, which the gate's log says. The exit code is 1 if
+    /// there is nothing to queue.
     Redeliver(Redelivery),
 }
 
@@ -44,7 +47,7 @@ enum Webhooks {
 struct Redelivery {
     /// The request's id; `standing` for standing grants and pauses
     id: Option<Untold>,
-    /// Of everything in the store; not through the gate
+    /// Of everything in the store: not with --url
     #[arg(long)]
     all: bool,
 }
@@ -134,7 +137,7 @@ async fn redeliver(gate: &Gate, untold: &Untold) -> anyhow::Result<usize> {
             let queued = app::redeliver(store, untold, &clock()).await;
             store.settle().await;
             queued.map_err(|error| match error {
-                Error::NotFound => anyhow!("no request has this id"),
+                Error::NotFound => anyhow!(NO_REQUEST),
                 error => unusable(error),
             })
         }
@@ -147,7 +150,7 @@ async fn redeliver_all(store: &Store) -> anyhow::Result<ExitCode> {
     let (mut queued, mut unreadable) = (standing.map_err(unusable)?, 0);
     let visited = for_each_row(store, async |row| {
         match &row.approval {
-            Ok(approval) if approval.has_untold_channels() => {
+            Ok(approval) if approval.has_untold_channels(now()) => {
                 let untold = Untold::Request(approval.request.id.clone());
                 queued += match app::redeliver(store, &untold, &clock()).await {
                     // It was purged meanwhile.
@@ -175,9 +178,11 @@ async fn redeliver_all(store: &Store) -> anyhow::Result<ExitCode> {
 
 fn say_queued(queued: usize, of: &str) -> ExitCode {
     say(&match queued {
-        0 => format!("There is nothing to send again{of}."),
-        1 => format!("1 message{of} is sent again with the next sweep."),
-        _ => format!("{queued} messages{of} are sent again with the next sweep."),
+        0 => format!(
+            "There is nothing to send again{of}. What is due is sent by the next sweep anyway."
+        ),
+        1 => format!("1 message{of} is queued for the next sweep."),
+        _ => format!("{queued} messages{of} are queued for the next sweep."),
     });
     ExitCode::from(u8::from(queued == 0))
 }

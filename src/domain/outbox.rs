@@ -141,10 +141,11 @@ impl ChannelDelivery {
         self.attempts.saturating_sub(self.uncounted)
     }
 
-    pub(super) fn is_untold(&self) -> bool {
+    pub(super) fn is_untold(&self, now: Timestamp) -> bool {
         match self.state {
             DeliveryState::Failed(_) | DeliveryState::Dropped(_) => true,
-            DeliveryState::Queued(_) => self.counted() > 0,
+            // What was not tried yet may wait for a channel that rests.
+            DeliveryState::Queued(at) => self.counted() > 0 || at > now,
             DeliveryState::Sending(_) | DeliveryState::Sent(_) | DeliveryState::Unknown(_) => false,
         }
     }
@@ -227,7 +228,7 @@ pub(super) fn record(
 /// Queues again what has failed, waits for its next attempt, or was dropped. Returns how many are queued.
 pub(super) fn queue_again(deliveries: &mut [ChannelDelivery], now: Timestamp) -> usize {
     let mut queued = 0;
-    for delivery in deliveries.iter_mut().filter(|it| it.is_untold()) {
+    for delivery in deliveries.iter_mut().filter(|it| it.is_untold(now)) {
         if delivery.state != DeliveryState::Queued(now) {
             delivery.state = DeliveryState::Queued(now);
             delivery.uncounted = delivery.attempts;

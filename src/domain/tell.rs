@@ -77,8 +77,8 @@ impl Approval {
     }
 
     /// Whether a channel was not told something.
-    pub fn has_untold_channels(&self) -> bool {
-        self.outbox.iter().any(ChannelDelivery::is_untold)
+    pub fn has_untold_channels(&self, now: Timestamp) -> bool {
+        self.outbox.iter().any(|it| it.is_untold(now))
     }
 
     /// Queues again what channels were not told: what has failed, waits for its next attempt, or was dropped. Returns how

@@ -284,8 +284,9 @@ fn conflict_detail(reason: &ConflictReason) -> String {
                 .to_owned()
         }
         ConflictReason::GrantGone => {
-            "The standing grant that approved this is not in force here any more: another one took its place, or a link \
-             key or the agent's keys were changed. Submit it again: people are asked, or the other one approves it."
+            "The standing grant that approved this is not in force here any more: another one took its place, a link key \
+             or the agent's keys were changed, or a backup was restored, which puts no grants back. Submit it again: \
+             people are asked, or the other one approves it."
                 .to_owned()
         }
     }

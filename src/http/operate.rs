@@ -29,8 +29,9 @@ use crate::values::{ApprovalId, Timestamp};
 const TEXT_CHARS: usize = 500;
 /// Keys of a row, of at most 1 KiB each, and a time.
 const POSITION_CHARS: usize = 4_000;
-const NO_GRANT: &str = "must be the id of a standing grant";
+const NO_GRANT: &str = "is the id of no standing grant";
 const NO_ID: &str = "must be the id of a request";
+const NO_REQUEST: &str = "is the id of no request";
 const NOT_KEPT: &str = "must be the id of a rejected request, as the refusal names it: no rejection of this one is kept";
 
 /// A valid command.
@@ -89,12 +90,10 @@ pub(super) async fn operate(
             return Ok(wire::json(&off_channels(off)).into_response());
         }
         Operation::Redeliver(untold) => {
-            let queued = app::redeliver(&app.store, &untold, &app.clock).await;
-            return Ok(wire::json(&resent(queued, &untold)?).into_response());
+            return Ok(wire::json(&redeliver(&app, &untold).await?).into_response());
         }
         Operation::Enable(channel) => {
-            let done = app::enable_channel(&app.store, &channel).await?;
-            return Ok(wire::json(&Enabled { done, channel }).into_response());
+            return Ok(wire::json(&enable(&app, channel).await?).into_response());
         }
     };
     Ok(wire::json(&respond(&app, done, &scope).await?).into_response())
@@ -219,7 +218,7 @@ fn error_of(error: InvalidPause) -> Error {
 
 async fn revoke(app: &Arc<App>, id: &ApprovalId) -> Result<Revoked, Error> {
     let (approval, done) = match app.revoke_for_operator(id).await {
-        Err(app::Error::NotFound) => return Err(invalid("/id", NO_ID)),
+        Err(app::Error::NotFound) => return Err(invalid("/id", NO_REQUEST)),
         result => result?,
     };
     let Some(Execution::Revoked { at, revocation }) = approval.execution(app.now()) else {
@@ -252,12 +251,31 @@ pub(super) fn off_channels(off: BTreeMap<String, Timestamp>) -> OffChannels {
 }
 
 async fn resend(app: &App, id: &ApprovalId) -> Result<Resent, Error> {
-    resent(app::resend(&app.store, id, &app.clock).await, id)
+    let resent = resent(app::resend(&app.store, id, &app.clock).await, id)?;
+    let (id, queued) = (&resent.id, resent.queued);
+    tracing::warn!(id, queued, "emails queued again by the operator");
+    Ok(resent)
+}
+
+async fn redeliver(app: &App, untold: &Untold) -> Result<Resent, Error> {
+    let resent = resent(app::redeliver(&app.store, untold, &app.clock).await, untold)?;
+    let (id, queued) = (&resent.id, resent.queued);
+    tracing::warn!(id, queued, "messages queued again by the operator");
+    Ok(resent)
+}
+
+async fn enable(app: &App, channel: String) -> Result<Enabled, Error> {
+    let done = app::enable_channel(&app.store, &channel).await?;
+    if done {
+        // Any other text may be no name.
+        tracing::warn!(channel, "channel switched on by the operator");
+    }
+    Ok(Enabled { done, channel })
 }
 
 fn resent(queued: Result<usize, app::Error>, id: impl Display) -> Result<Resent, Error> {
     let queued = match queued {
-        Err(app::Error::NotFound) => return Err(invalid("/id", NO_ID)),
+        Err(app::Error::NotFound) => return Err(invalid("/id", NO_REQUEST)),
         queued => queued?,
     };
     let id = id.to_string();

@@ -52,6 +52,12 @@ impl Channel {
     pub fn secret_setting(&self) -> String {
         format!("{}{SECRET}", self.url_setting)
     }
+
+    /// The names of the settings that it has: those with its URL and, for a webhook, its secret.
+    pub fn settings(&self) -> impl Iterator<Item = String> {
+        let secret = (self.kind == ChannelKind::Webhook).then(|| self.secret_setting());
+        std::iter::once(self.url_setting.clone()).chain(secret)
+    }
 }
 
 pub(super) fn read(mut table: Members<'_>) -> Vec<Channel> {

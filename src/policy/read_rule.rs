@@ -139,6 +139,7 @@ impl<'a> RuleReader<'a> {
                 let pointer = read_pointer(&node)?;
                 if pointer.is_whole() {
                     node.fault("must name one parameter, such as `/amount`");
+                    return None;
                 }
                 Some(pointer)
             });

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use crate::deadline::within;
 use crate::harness::repository;
 use crate::openapi::check_webhook;
-use crate::process::run;
+use crate::process::{Process, run};
 
 const POLICY: &str =
     "version = 1\n[channels.finance]\nkind = \"webhook\"\nurl = \"HO_CHANNEL_FINANCE\"\n";
@@ -200,5 +200,85 @@ async fn settings_of_a_channel_that_cannot_be_used_are_named_with_the_line_of_th
             &format!("failed settings HO_CHANNEL_FINANCE_SECRET cannot be used: {why} {of}"),
             not_tried
         ]
+    );
+}
+
+const ROOM: &str = "version = 1\n[channels.ledger]\nkind = \"webhook\"\nurl = \"HO_CHANNEL_LEDGER\"\n\
+                    [channels.room]\nkind = \"teams\"\nurl = \"HO_CHANNEL_ROOM\"\n";
+/// Of both channels, a misspelt one, and the secret of a room, which has none.
+const OF_ROOM: [(&str, &str); 5] = [
+    ("HO_CHANNEL_LEDGER", "https://ledger.example.com/topsecret"),
+    ("HO_CHANNEL_LEDGER_SECRET", SECRET),
+    ("HO_CHANNEL_LEGDER", "https://ledger.example.com/topsecret"),
+    ("HO_CHANNEL_ROOM", "https://room.example.com/topsecret"),
+    ("HO_CHANNEL_ROOM_SECRET", SECRET),
+];
+
+#[tokio::test]
+async fn settings_of_no_channel_of_the_policy_are_named_at_the_start() {
+    let warned = async |settings: &[(&str, &str)]| {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Process::start(dir.path(), settings).await.kill().await;
+        assert!(!log.contains("topsecret") && !log.contains(SECRET), "{log}");
+        let lines = log.lines().filter(|it| it.contains("WARN"));
+        let names = lines.map(|it| it.split_once(" name=").expect("a name").1.to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let without_policy = warned(&[("HO_CHANNEL_FOO", "topsecret")]).await;
+    assert_eq!(without_policy, ["\"HO_CHANNEL_FOO\""]);
+    let of_policy = warned(&[&[("HO_POLICY", ROOM)], &OF_ROOM[..]].concat()).await;
+    assert_eq!(
+        of_policy,
+        [
+            "\"HO_CHANNEL_LEGDER\" nearest=\"HO_CHANNEL_LEDGER\"",
+            "\"HO_CHANNEL_ROOM_SECRET\""
+        ]
+    );
+    // A command that does not read the policy cannot know them.
+    let (said, _) = run(&OF_ROOM, &["keygen"]).await;
+    assert!(!said.contains("HO_CHANNEL"), "{said}");
+}
+
+#[tokio::test]
+async fn check_names_settings_of_no_channel_and_lists_those_of_the_policy_without_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let with_policy = |policy| {
+        let others = [("HO_POLICY", policy), ("HO_STORE", store.as_str())];
+        [&others, &OF_ROOM[..]].concat()
+    };
+    let (said, _) = run(&with_policy(ROOM), &["check"]).await;
+    let is_named = |line: &&str| line.contains("settings ") && line.contains("HO_CHANNEL");
+    let named: Vec<_> = said.lines().filter(is_named).collect();
+    assert_eq!(
+        named,
+        [
+            "warning  settings  HO_CHANNEL_LEGDER is no setting and has no effect: HO_CHANNEL_LEDGER may be meant",
+            "warning  settings  HO_CHANNEL_ROOM_SECRET is no setting and has no effect",
+        ]
+    );
+
+    let listed = async |policy| {
+        let (said, code) = run(&with_policy(policy), &["check", "--settings"]).await;
+        assert_eq!(code, 0, "{said}");
+        let lines = said.lines().filter(|it| it.starts_with("HO_CHANNEL"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let not_shown = |names: &[&str]| -> Vec<String> {
+        names.iter().map(|it| format!("{it}=(not shown)")).collect()
+    };
+    let of_channels = [
+        "HO_CHANNEL_LEDGER",
+        "HO_CHANNEL_LEDGER_SECRET",
+        "HO_CHANNEL_ROOM",
+    ];
+    assert_eq!(listed(ROOM).await, not_shown(&of_channels));
+
+    // With a policy that cannot be read, each may be one of its channels.
+    let (said, _) = run(&with_policy("version = 2"), &["check"]).await;
+    assert!(!said.contains("is no setting"), "{said}");
+    assert_eq!(
+        listed("version = 2").await,
+        not_shown(&OF_ROOM.map(|(name, _)| name))
     );
 }

@@ -930,6 +930,18 @@ async fn a_backup_has_grants_and_a_restore_voids_them() {
         (restored.status, restored.receipt),
         (Status::Approved, used.receipt)
     );
+    // Its claim is refused for the reason that holds.
+    let body = Claim {
+        nonce: NONCE.to_owned(),
+        secret: None,
+    };
+    match other.client.claim(&used.id, &body).await {
+        Err(Error::Problem(problem)) => assert!(
+            problem.detail.contains("a backup was restored"),
+            "{problem:?}"
+        ),
+        other => panic!("{other:?}"),
+    }
     // A grant that the gate did not sign is a problem for `verify`.
     let mut row = gate
         .store

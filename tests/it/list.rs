@@ -259,7 +259,10 @@ async fn an_email_is_sent_again_to_those_whose_vote_is_needed() {
     assert_eq!(gate.mails().len(), 2);
     let unknown = ["resend", "YQ.unknown", "--url", &gate.url];
     let (said, code) = run(&key, &unknown).await;
-    assert!(code != 0 && said.contains("the id of a request"), "{said}");
+    assert!(
+        code == 2 && said.contains("no request has this id"),
+        "{said}"
+    );
     let (said, code) = run(&settings, &["resend", "YQ.unknown"]).await;
     assert!(
         code == 2 && said.contains("no request has this id"),

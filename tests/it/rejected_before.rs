@@ -227,7 +227,7 @@ async fn the_command_allows_on_the_store_and_through_the_gate() {
     let through = |id| ["allow", id, "--url", &gate.url];
     let (said, code) = run(&key, &through("VXNlck1hbmFnZXJBZ2VudA.unknown")).await;
     assert!(
-        code == 2 && said.contains("no rejection of this one is kept"),
+        code == 2 && said.contains("no rejection of this request is kept"),
         "{said}"
     );
     let (said, code) = run(&key, &through(&second.id)).await;

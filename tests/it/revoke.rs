@@ -354,7 +354,7 @@ async fn through_the_gate_the_command_needs_the_master_key_alone() {
     );
     let (said, code) = command(MASTER_KEY, "VXNlck1hbmFnZXJBZ2VudA.unknown").await;
     assert!(
-        code == 2 && said.contains("must be the id of a request"),
+        code == 2 && said.contains("no request has this id"),
         "{said}"
     );
 }

@@ -2,8 +2,8 @@
 
 use human_oversight::app::{Finding, Grade};
 use human_oversight::config::{
-    Config, ConfigError, ConfigErrors, UnknownSetting, idle_settings, is_vault_reference,
-    unknown_settings,
+    Config, ConfigError, ConfigErrors, KnownSettings, UnknownSetting, idle_settings,
+    is_vault_reference,
 };
 use human_oversight::policy::Policy;
 
@@ -17,6 +17,8 @@ pub(super) struct Settings {
     /// Whether this program runs where the platform sets what only it knows.
     is_on_platform: bool,
 }
+
+const POLICY: [&str; 2] = ["HO_POLICY", "HO_POLICY_FILE"];
 
 /// What only the platform sets, with the values that a deployed gate gets.
 const PLATFORM: [(&str, &str); 2] = [
@@ -90,10 +92,21 @@ impl Settings {
         self.is_on_platform || !is_vault_reference(value)
     }
 
+    /// The settings that have an effect, as far as the policy can be read.
+    pub(super) fn known(&self) -> KnownSettings {
+        if POLICY.iter().any(|name| self.cannot_use(name)) {
+            KnownSettings::with_any_channel()
+        } else {
+            KnownSettings::with(self.config.policy.as_ref())
+        }
+    }
+
     /// A line for each fault, or one that there is none.
     pub(super) fn check(&self, lookup: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
         let mut found: Vec<Finding> = self.errors.iter().map(|it| self.judge(it)).collect();
-        let unknown = unknown_settings(std::env::vars_os().map(|(name, _)| name));
+        let unknown = self
+            .known()
+            .unknown(std::env::vars_os().map(|(name, _)| name));
         found.extend(unknown.into_iter().map(|UnknownSetting { name, nearest }| {
             let nearest = nearest.map(|it| format!(": {it} may be meant"));
             Finding::warning(format!(
@@ -159,8 +172,7 @@ impl Settings {
 
     /// What is said in place of the policy.
     pub(super) fn policy_fault(&self) -> Option<Finding> {
-        let names = ["HO_POLICY", "HO_POLICY_FILE"];
-        self.fault(&names, "the policy cannot be used: see the settings")
+        self.fault(&POLICY, "the policy cannot be used: see the settings")
     }
 
     /// Why channels are not tried, where each is to be told.

@@ -11,6 +11,7 @@ use human_oversight_protocol::operate::{GrantRevoked, StandingGrant, StandingGra
 use super::super::clock::now;
 use super::super::maintenance::unusable;
 use super::super::output::show;
+use super::super::unknown_id::NO_GRANT;
 
 /// The most characters of an action that are printed.
 const ACTION_CHARS: usize = 100;
@@ -28,7 +29,7 @@ pub(crate) async fn list(
 pub(crate) async fn revoke(store: &Store, id: &str) -> anyhow::Result<GrantRevoked> {
     let done = app::end_grant(store, id, now()).await;
     let done = done.map_err(|error| match error {
-        Error::NotFound => anyhow!("no standing grant has this id"),
+        Error::NotFound => anyhow!(NO_GRANT),
         error => unusable(error),
     })?;
     let id = id.to_owned();

@@ -14,6 +14,7 @@ use human_oversight_protocol::types::Problem;
 use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 
+use super::super::unknown_id::{NO_GRANT, NO_REJECTION, NO_REQUEST};
 use super::report::Report;
 
 /// The front end of Azure gives up after 230 s.
@@ -155,7 +156,7 @@ impl Remote {
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| unknown());
         }
-        Err(refusal(status, &body))
+        Err(refusal(operation.command, status, &body))
     }
 }
 
@@ -176,13 +177,31 @@ fn unknown() -> anyhow::Error {
     anyhow!("the response is not one of a gate that can operate")
 }
 
-fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
+fn refusal(command: Command, status: StatusCode, body: &[u8]) -> anyhow::Error {
     match (status, serde_json::from_slice::<Problem>(body)) {
-        (_, Ok(problem)) => anyhow!("{}: {} ({status})", problem.title, problem.detail),
+        (_, Ok(problem)) => match id_of_nothing(command).filter(|_| is_about_id(&problem)) {
+            Some(words) => anyhow!(words),
+            None => anyhow!("{}: {} ({status})", problem.title, problem.detail),
+        },
         (StatusCode::UNAUTHORIZED, _) => {
             anyhow!("the gate's host does not accept HO_MASTER_KEY: it takes the master key")
         }
         _ => anyhow!("the gate answered {status}"),
+    }
+}
+
+/// Whether the gate refuses nothing but the id.
+fn is_about_id(problem: &Problem) -> bool {
+    matches!(&problem.errors[..], [error] if error.pointer == "/id")
+}
+
+/// What is said where the gate knows nothing of the id; `None` for commands without one.
+fn id_of_nothing(command: Command) -> Option<&'static str> {
+    match command {
+        Command::Revoke | Command::Resend | Command::Redeliver => Some(NO_REQUEST),
+        Command::Allow => Some(NO_REJECTION),
+        Command::RevokeGrant => Some(NO_GRANT),
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use human_oversight_protocol::operate::Revoked;
 
 use super::super::clock::{clock, now};
 use super::super::maintenance;
+use super::super::unknown_id::NO_REQUEST;
 
 /// The keys that sign: a revocation is signed as the decision was.
 pub(crate) fn receipt_keys(settings: &TableSettings) -> anyhow::Result<ReceiptKeys> {
@@ -40,7 +41,7 @@ pub(crate) async fn revoke(
 
 fn refusal(error: Error) -> anyhow::Error {
     match error {
-        Error::NotFound => anyhow!("no request has this id"),
+        Error::NotFound => anyhow!(NO_REQUEST),
         Error::Forbidden(why) => anyhow!(why),
         Error::Conflict(ConflictReason::NotRevocable(why)) => anyhow!(why),
         Error::Conflict(ConflictReason::Legacy) => {

@@ -102,6 +102,14 @@ fn a_rule_that_no_request_can_match_does_not_load() {
             "{found:?}"
         );
     }
+    // A parameter that is none contradicts no other.
+    for other in ["is = 1", "exists = true"] {
+        let found = when(&format!(
+            r#"{{ parameter = "/a", {other} }}, {{ parameter = "", is = "x" }}"#
+        ));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("must name one parameter"), "{found:?}");
+    }
     for fine in [
         r#"{ parameter = "/a", at_least = 5, at_most = 5 }"#,
         r#"{ parameter = "/a", more_than = 5, is_not = 6 }"#,
