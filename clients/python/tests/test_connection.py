@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from human_oversight import Gate, Reason, Refused, approval_gate, flush, loop
 from human_oversight.address import is_same_person
-from human_oversight.errors import GateError, SettingsError, TlsError
+from human_oversight.errors import GateError, SettingsError, TlsError, UntrustedError
 from human_oversight.mock import MockGate
 
 URL = "https://gate.example.com"
@@ -78,6 +78,20 @@ def test_issuers_of_which_the_gate_publishes_none_are_found_before_anyone_is_ask
         with pytest.raises(Refused) as refused:
             gate.action("A", "B").submit({})
         assert refused.value.reason is Reason.MISCONFIGURED
+    assert mock.requests == []
+
+
+def test_keys_that_are_all_revoked_are_found_before_anyone_is_asked(tmp_path: Path) -> None:
+    mock = MockGate()
+    http = httpx.AsyncClient(transport=httpx.MockTransport(mock._respond))
+    published = asyncio.run(http.get("https://mock.invalid/api/keys")).json()
+    pinned = published | {"keys": [key | {"revoked": True} for key in published["keys"]]}
+    (tmp_path / "keys.json").write_text(json.dumps(pinned))
+    gate = Gate("https://mock.invalid", approvers=["a@b.example"], keys=str(tmp_path / "keys.json"), http=http)
+    with pytest.raises(UntrustedError, match="only revoked ones"):
+        gate.check()
+    with pytest.raises(Refused):
+        gate.action("A", "B").submit({})
     assert mock.requests == []
 
 

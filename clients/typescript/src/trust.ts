@@ -49,8 +49,10 @@ export class Trust {
       );
     const pinned = this.#pinned;
     const keys = pinned ? this.#published.flatMap((key) => pin(key, pinned)) : this.#published;
-    if (keys.length === 0)
-      throw new UntrustedError("the gate publishes none of the keys that this client trusts (HO_KEYS)");
+    if (keys.every(({ life }) => life.revoked))
+      throw new UntrustedError(
+        "the gate publishes none of the keys that this client trusts (HO_KEYS), or only revoked ones",
+      );
     if (this.#issuers.length > 0 && !this.#issuers.some((issuer) => this.#publishedIssuers.includes(issuer)))
       throw new SettingsError(
         `HO_ISSUER (or the file of HO_KEYS) names ${this.#issuers.join(", ")}, but the issuers of the gate are ` +

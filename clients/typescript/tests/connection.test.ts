@@ -85,6 +85,9 @@ describe("settings", () => {
   });
 });
 
+/** Of RFC 8037, A.2. */
+const PUBLIC = { kid: "1", kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
+
 describe("what is no gate is found before anyone is asked", () => {
   const cases: [number, unknown, Reason][] = [
     [401, {}, "misconfigured"],
@@ -93,6 +96,7 @@ describe("what is no gate is found before anyone is asked", () => {
     [200, [], "misconfigured"],
     [200, { keys: [] }, "unverified"],
     [200, { keys: [], issuers: [url] }, "unverified"],
+    [200, { issuers: [url], keys: [{ ...PUBLIC, revoked: true }] }, "unverified"],
     [200, { x: "y".repeat(300_000) }, "misconfigured"],
   ];
   for (const [status, body, reason] of cases)

@@ -105,9 +105,10 @@ impl Trust {
                 })
             });
         }
-        if known.keys.is_empty() {
+        if known.keys.iter().all(|key| key.life.revoked) {
             return Err(Error::Untrusted(
-                "the gate publishes none of the keys that this client trusts (HO_KEYS)".to_owned(),
+                "the gate publishes none of the keys that this client trusts (HO_KEYS), or only revoked ones"
+                    .to_owned(),
             ));
         }
         if !self.issuers.is_empty() {

@@ -15,7 +15,12 @@ async fn a_gate_is_trusted_as_the_settings_say() {
     let both = format!("{other}, {thumbprint}");
     let file = fixture.dir.path().join("keys.json");
     std::fs::write(&file, serde_json::to_vec(&keys).unwrap()).unwrap();
+    let revoked = fixture.dir.path().join("revoked.json");
+    let mut none = keys.clone();
+    none.keys.iter_mut().for_each(|key| key.life.revoked = true);
+    std::fs::write(&revoked, serde_json::to_vec(&none).unwrap()).unwrap();
     let (file, issuer) = (file.to_str().unwrap(), keys.issuers[0].as_str());
+    let revoked = revoked.to_str().unwrap();
     let wrong = "https://elsewhere.example.com";
     for (settings, code, why) in [
         (&[("HO_URL", "http://gate.example.com")][..], 2, "https://"),
@@ -23,6 +28,7 @@ async fn a_gate_is_trusted_as_the_settings_say() {
         (&[("HO_KEYS", "no-such-file")], 2, "HO_KEYS must be"),
         (&[("HO_KEYS", "/dev/null")], 2, "no JWK set"),
         (&[("HO_KEYS", &other), ("HO_ISSUER", issuer)], 3, "HO_KEYS"),
+        (&[("HO_KEYS", revoked)], 3, "only revoked ones"),
         (&[("HO_ISSUER", wrong)], 2, "HO_ISSUER"),
     ] {
         let mut ask = fixture.command(&[], &["./deploy.sh"]);

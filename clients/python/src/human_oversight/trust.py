@@ -86,8 +86,10 @@ class Trust:
             )
         if self._pinned is not None:
             keys = [self._narrow(key, self._pinned[key.thumbprint]) for key in keys if key.thumbprint in self._pinned]
-        if not keys:
-            raise UntrustedError("the gate publishes none of the keys that this client trusts (HO_KEYS)")
+        if all(key.revoked for key in keys):
+            raise UntrustedError(
+                "the gate publishes none of the keys that this client trusts (HO_KEYS), or only revoked ones"
+            )
         if self._issuers and not set(self._issuers) & set(issuers):
             raise SettingsError(
                 f"HO_ISSUER (or the file of HO_KEYS) names {', '.join(self._issuers)}, but the issuers of the gate are "
