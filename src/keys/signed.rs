@@ -67,7 +67,7 @@ fn unproven(fault: Fault) -> &'static str {
         Fault::Malformed | Fault::UnknownKey | Fault::BadSignature => {
             "not signed by a key of the gate"
         }
-        Fault::RevokedKey => "signed with a key that is revoked in HO_RECEIPT_KEYS",
+        Fault::RevokedKey => "signed with a receipt key that is revoked",
         Fault::KeyNotInForce => "dated outside the time of its key, by its nbf and exp",
     }
 }

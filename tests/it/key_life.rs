@@ -143,7 +143,7 @@ async fn what_a_revoked_key_signed_is_no_approval() {
     assert_eq!(problem(claimed), (500, "integrity".to_owned()));
     let status = gate.client.status(&approval.id, Duration::ZERO).await;
     assert_eq!(problem(status), (500, "integrity".to_owned()));
-    let cause = "its receipt is signed with a key that is revoked in HO_RECEIPT_KEYS";
+    let cause = "its receipt is signed with a receipt key that is revoked";
     assert!(log.count(cause) > 0, "{:#?}", log.lines());
     drop(collecting);
 
@@ -185,7 +185,7 @@ async fn a_grant_of_a_revoked_key_is_not_listed_and_verify_names_the_key() {
         "{said}"
     );
     let (said, _) = run(&settings, &["verify"]).await;
-    let key = "a standing grant is signed with a key that is revoked in HO_RECEIPT_KEYS";
+    let key = "a standing grant is signed with a receipt key that is revoked";
     assert!(said.contains(key), "{said}");
     let gate = TestGate::at(gate.dir, &[policy, ("HO_RECEIPT_KEYS", &revoked)]).await;
     assert_eq!(grants::list(&gate).await.len(), 0);
