@@ -16,7 +16,7 @@ enum Visibility {
 const NAMELESS: &str = "name the argument, because people read its name; or mark it `#[approval(skip)]` if it \
                         is not part of the decision";
 
-/// As of a macro, whose names are told apart by where they come from.
+/// Only a macro can do that: to the compiler, its names differ from those of its caller.
 const NAMED_TWICE: &str = "another argument has this name, and people would see one of them: rename it; or mark it \
                            `#[approval(skip)]` if it is not part of the decision";
 

@@ -212,7 +212,7 @@ impl Action {
                 }
                 answer
             });
-            let answer = answer.await.expect("the calls of the client do not panic");
+            let answer = answer.await.expect("the call to the gate panicked");
             if answer.as_ref().is_err_and(Error::may_be_accepted) {
                 may_be_accepted.store(true, Ordering::Relaxed);
             }
