@@ -98,16 +98,25 @@ export class Action {
   /** Submits a request without waiting for the decision. Under the same handle with the same parameters, it is the same
    * request. Throws a `Refused` if the gate does not accept it. */
   async submit(parameters: object, options: Omit<ClaimOptions, "waitSeconds"> = {}): Promise<Pending> {
-    const { handle, signal, detached = this.#isShared(handle) } = options;
+    const { pending, interest } = await this.#submit(parameters, options);
+    interest.end();
+    return pending;
+  }
+
+  async #submit(
+    parameters: object,
+    { handle, signal, detached = this.#isShared(handle) }: Omit<ClaimOptions, "waitSeconds">,
+  ): Promise<{ readonly pending: Pending; readonly interest: Interest }> {
     signal?.throwIfAborted();
     const run = this.#run(handle ?? this.prepare(), parameters);
     const interest = new Interest(this.#connection, run.handle, detached);
     try {
       const approval = await this.#submitRun(run, interest, signal);
       interest.staysOpen = true;
-      return this.#pending(run, detached, approval);
-    } finally {
+      return { pending: this.#pending(run, detached, approval), interest };
+    } catch (error) {
       interest.end();
+      throw error;
     }
   }
 
@@ -126,7 +135,11 @@ export class Action {
     // The same call again goes on with it.
     const mayComeBack = options.waitSeconds !== undefined && this.options.correlationId !== undefined;
     const detached = options.detached ?? (mayComeBack || undefined);
-    return (await this.submit(parameters, { ...options, detached })).claim(options);
+    const { pending, interest } = await this.#submit(parameters, { ...options, detached });
+    const claiming = pending.claim(options);
+    // Only now, when the wait has begun: no other call withdraws the request before it.
+    interest.end();
+    return claiming;
   }
 
   /** Requests approval of exactly these parameters, waits, and calls `execute` with a copy of them only after a person

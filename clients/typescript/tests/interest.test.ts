@@ -79,6 +79,22 @@ it("the last call under a name that is aborted withdraws the request", async () 
   assert.equal(await withdrawals(), 1);
 });
 
+it("a call that is aborted as another begins to wait leaves the request to it", async () => {
+  const { gate, withdrawals } = slow();
+  const abortFirst = await waiting(gate);
+  const aborting = new AbortController();
+  let first: Promise<void> | undefined;
+  const onPending = () => void (first ??= abortFirst());
+  const second = gate.action({ ...SETTINGS, onPending }).claim({}, { signal: aborting.signal });
+  second.catch(() => undefined);
+  while (first === undefined) await new Promise(setImmediate);
+  await first;
+  assert.equal(await withdrawals(), 0);
+  aborting.abort();
+  await assert.rejects(second, { name: "AbortError" });
+  assert.equal(await withdrawals(), 1);
+});
+
 it("a call under the same name that fails leaves the request to the first", async () => {
   const { gate, answers, withdrawals } = slow();
   const abortFirst = await waiting(gate);

@@ -23,6 +23,7 @@ struct Waiting {
 }
 
 /// The interest of one call in a request. When the last one is dropped, the request is withdrawn, if it may be open.
+#[derive(Debug)]
 pub(crate) struct Interest {
     client: Client,
     handle: Handle,
@@ -52,9 +53,10 @@ impl Interest {
         self.set_open(false);
     }
 
-    /// Leaves the request open.
-    pub(crate) fn leave(mut self) {
+    /// The request stays open after this call.
+    pub(crate) fn keep_open(mut self) -> Self {
         self.withdraws = false;
+        self
     }
 
     fn set_open(&self, may_be_open: bool) {

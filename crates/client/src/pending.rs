@@ -44,22 +44,26 @@ pub struct Pending {
     /// Whether `approval` is what the claim goes by, without another wait.
     is_decided: bool,
     detached: bool,
+    /// Until the wait begins, so that no other call withdraws the request before it.
+    submitted: Option<Interest>,
 }
 
 impl Pending {
-    pub(crate) fn new(
-        action: Action,
-        handle: Handle,
-        approval: Option<Approval>,
-        detached: bool,
-    ) -> Self {
+    pub(crate) fn new(action: Action, handle: Handle, detached: bool) -> Self {
         Self {
             action,
             handle,
-            approval,
+            approval: None,
             is_decided: false,
             detached,
+            submitted: None,
         }
+    }
+
+    pub(crate) fn submitted(mut self, approval: Approval, interest: Interest) -> Self {
+        self.approval = Some(approval);
+        self.submitted = Some(interest.keep_open());
+        self
     }
 
     /// What to store for [`Action::resume`].
@@ -287,6 +291,7 @@ impl Pending {
         // Dropped also after an error: without a waiting agent the request needs no decision.
         let interest = self.interest();
         interest.mark_open();
+        self.submitted = None;
         let digest = hex(&parameters.digest());
         let started = Instant::now();
         let mut pause = MIN_PAUSE;

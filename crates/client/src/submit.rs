@@ -149,7 +149,7 @@ impl Action {
     /// If that process had claimed the approval when it died, the action may have run: then it is refused
     /// here, and not run again.
     pub fn resume(&self, handle: Handle) -> Pending {
-        Pending::new(self.clone(), handle, None, true)
+        Pending::new(self.clone(), handle, true)
     }
 
     pub(crate) async fn submit_parameters(
@@ -182,13 +182,8 @@ impl Action {
         if approval.status == Status::Pending {
             self.notify_pending(&approval);
         }
-        interest.leave();
-        Ok(Pending::new(
-            self.clone(),
-            handle,
-            Some(approval),
-            is_detached,
-        ))
+        let pending = Pending::new(self.clone(), handle, is_detached);
+        Ok(pending.submitted(approval, interest))
     }
 
     async fn call_submit(
