@@ -181,6 +181,13 @@ class Gate:
             return json.load(answer)
 
 
+class Delay:
+    """Of calls that are on the way to the gate."""
+
+    def __init__(self) -> None:
+        self.arrived, self.ended = threading.Event(), threading.Event()
+
+
 class Proxy(ThreadingHTTPServer):
     """Stands between agent and gate."""
 
@@ -192,6 +199,7 @@ class Proxy(ThreadingHTTPServer):
         self.identity = identity
         self.lost: set[str] = set()
         self.held: set[str] = set()
+        self.delayed: dict[str, Delay] = {}
         self.lies: dict[str, Json] = {}
         self.recorded: dict[tuple[str, str], Json] = {}
         self.ids: dict[str, str] = {}
@@ -272,6 +280,9 @@ class ProxyHandler(BaseHTTPRequestHandler):
             self.respond_with_token()
             return
         call, _ = split(self.path)
+        if delay := self.server.delayed.get(call):
+            delay.arrived.set()
+            delay.ended.wait(SECONDS)
         token = (self.headers.get("authorization") or "").removeprefix("Bearer ")
         try:
             status, text, retry_after = self.server.answer(self.command, self.path, body, token)
@@ -525,6 +536,19 @@ class Scenario:
         id_ = self.handles[step["of"]][0]["id"]
         eventually(f"a held {call}", lambda: (id_, call) in self.proxy.recorded)
         self.proxy.held.discard(call)
+
+    def step_delay(self, call: str, _: Json) -> None:
+        self.proxy.delayed[call] = Delay()
+
+    def step_delayed(self, call: str, _: Json) -> None:
+        assert self.proxy.delayed[call].arrived.wait(SECONDS), f"no {call}"
+
+    def step_forward(self, call: str, step: Json) -> None:
+        """The end of a delay, when the agent no longer waits for the call."""
+        eventually("the end of the wait", lambda: self.agents[step["of"]].of("end"))
+        self.proxy.delayed.pop(call).ended.set()
+        ids = eventually(f"a {call}", lambda: [id_ for id_, it in list(self.proxy.recorded) if it == call])
+        self.handles[step["of"]] = [{"id": ids[0]}]
 
     def step_lie(self, call: str, step: Json) -> None:
         self.proxy.lies[call] = step

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod handles;
+mod interest;
 mod network;
 pub(crate) mod permits;
 mod refusals;

@@ -30,14 +30,10 @@ def tell(event: str, **members: Any) -> None:
 async def run(gate: Gate) -> None:
     handle = Handle(**ORDER["handle"]) if ORDER.get("handle") else None
 
-    told = "callback" in ORDER
     votes = None
 
     def on_pending(approval: Approval) -> None:
-        nonlocal told, votes
-        if not told:
-            tell("pending", handle={"id": prepared.id, "secret": prepared.secret})
-        told = True
+        nonlocal votes
         if approval.progress and votes != (votes := (approval.progress.given, approval.progress.needed)):
             tell("progress", given=votes[0], needed=votes[1])
 
@@ -50,13 +46,13 @@ async def run(gate: Gate) -> None:
         callback=ORDER.get("callback"),
         on_pending=on_pending,
     )
-    prepared = handle or action.prepare()
     try:
         if "callback" in ORDER:
-            await await_callback(action, prepared)
+            await await_callback(action, handle or action.prepare())
             return
-        pending = await action.submit_async(ORDER["parameters"], prepared)
-        pending.detached = handle is not None
+        pending = await action.submit_async(ORDER["parameters"], handle)
+        if pending.approval and pending.approval.status == "Pending":
+            tell("pending", handle={"id": pending.handle.id, "secret": pending.handle.secret})
         await run_under(await pending.claim_async())
     except Refused as refused:
         question = refused.question

@@ -23,7 +23,6 @@ from human_oversight.errors import GateError, SettingsError, TlsError, Untrusted
 from human_oversight.mock import MockGate
 
 URL = "https://gate.example.com"
-NO_REQUEST = {"type": "urn:human-oversight:problem:not-found", "title": "Not found", "status": 404, "detail": "None."}
 
 
 @pytest.mark.parametrize(
@@ -271,18 +270,18 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def test_flush_waits_for_the_withdrawal_of_a_call_whose_connection_closes_slowly() -> None:
-    calls: list[str] = []
+    mock, calls = MockGate(), list[str]()
     is_called = threading.Event()
 
     async def answer(request: httpx.Request) -> httpx.Response:
         calls.append(request.url.path.split("/")[2])
-        is_called.set()
-        if calls == ["keys"]:
+        if calls[-1] == "status":
+            is_called.set()
             try:
                 await asyncio.sleep(60)
             finally:
                 await asyncio.sleep(0.2)
-        return httpx.Response(404, json=NO_REQUEST)
+        return mock._respond(request)
 
     gate = Gate(URL, approvers=["a@b.example"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
 
@@ -293,7 +292,7 @@ def test_flush_waits_for_the_withdrawal_of_a_call_whose_connection_closes_slowly
 
     asyncio.run(cancel())
     assert flush(10)
-    assert calls == ["keys", "withdraw"]
+    assert calls == ["keys", "submit", "status", "withdraw"]
 
 
 class CancelsAtItsEnd(httpx.AsyncByteStream):
@@ -308,19 +307,17 @@ class CancelsAtItsEnd(httpx.AsyncByteStream):
 
 
 def test_a_cancellation_that_comes_with_a_response_withdraws_too() -> None:
-    calls: list[str] = []
+    mock, calls = MockGate(), list[str]()
 
     def answer(request: httpx.Request) -> httpx.Response:
         calls.append(request.url.path.split("/")[2])
-        return (
-            httpx.Response(200, stream=CancelsAtItsEnd()) if calls == ["keys"] else httpx.Response(404, json=NO_REQUEST)
-        )
+        return httpx.Response(200, stream=CancelsAtItsEnd()) if calls[-1] == "submit" else mock._respond(request)
 
     gate = Gate(URL, approvers=["a@b.example"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(gate.action("A", "Delete").claim_async({}))
     assert flush(10)
-    assert calls == ["keys", "withdraw"]
+    assert calls == ["keys", "submit", "withdraw"]
 
 
 @pytest.fixture

@@ -253,6 +253,18 @@ def test_a_request_that_the_gate_took_otherwise_than_it_was_submitted_is_withdra
     assert calls == ["keys", "submit", "withdraw"]
 
 
+def test_a_mock_takes_a_name_once_as_the_gate_does(mock: MockGate) -> None:
+    action = mock.gate.action("A", "B", correlation_id="call-1")
+    handle = action.prepare()
+    for _ in range(2):
+        action.submit({"user_id": "1"}, handle)
+    for other, parameters in ((handle, {"user_id": "2"}), (Handle(handle.id, "another"), {"user_id": "1"})):
+        with pytest.raises(Refused, match="The correlationId is taken") as refused:
+            action.submit(parameters, other)
+        assert refused.value.reason is Reason.INVALID
+    assert len(mock.requests) == 1
+
+
 @pytest.mark.parametrize("error", [StopIteration(), TimeoutError(), ValueError("  "), KeyError()])
 def test_a_failure_without_words_is_reported_by_its_type(error: Exception) -> None:
     mock, reports = MockGate(), []

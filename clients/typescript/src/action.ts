@@ -6,12 +6,13 @@ import type { NewApproval } from "./client.js";
 import type { Connection } from "./connection.js";
 import { GateError } from "./errors.js";
 import { CORRELATION_ID, Handle } from "./handle.js";
+import { Interest } from "./interest.js";
 import { checkSeconds } from "./options.js";
 import { ExactParameters, ParametersError, toCanonical } from "./parameters.js";
-import { executeUnder, notify, Pending, withdraw, type OnPending, type WaitOptions } from "./pending.js";
+import { executeUnder, notify, Pending, unlessAborted, type OnPending, type WaitOptions } from "./pending.js";
 import { toText, type Permit } from "./permit.js";
 import { Run } from "./proof.js";
-import { afterSubmit, beforeSubmit, invalid, Refused, unverified } from "./refusal.js";
+import { afterSubmit, beforeSubmit, invalid, unverified } from "./refusal.js";
 import { retryFirstContact } from "./retry.js";
 import type { JsonObject } from "./strict-json.js";
 
@@ -97,15 +98,24 @@ export class Action {
   /** Submits a request without waiting for the decision. Under the same handle with the same parameters, it is the same
    * request. Throws a `Refused` if the gate does not accept it. */
   async submit(parameters: object, options: Omit<ClaimOptions, "waitSeconds"> = {}): Promise<Pending> {
-    const { handle, signal, detached = this.#isShared(handle) } = options;
+    const { pending, interest } = await this.#submit(parameters, options);
+    interest.end();
+    return pending;
+  }
+
+  async #submit(
+    parameters: object,
+    { handle, signal, detached = this.#isShared(handle) }: Omit<ClaimOptions, "waitSeconds">,
+  ): Promise<{ readonly pending: Pending; readonly interest: Interest }> {
     signal?.throwIfAborted();
     const run = this.#run(handle ?? this.prepare(), parameters);
+    const interest = new Interest(this.#connection, run.handle, detached);
     try {
-      const approval = await this.#submitRun(run, signal);
-      return this.#pending(run, detached, approval);
+      const approval = await this.#submitRun(run, interest, signal);
+      interest.staysOpen = true;
+      return { pending: this.#pending(run, detached, approval), interest };
     } catch (error) {
-      // The response was lost, or nothing waits for it: the request may exist.
-      if (!detached && !isNo(error)) background(withdraw(this.#connection, run.handle));
+      interest.end();
       throw error;
     }
   }
@@ -122,7 +132,14 @@ export class Action {
    * `waitSeconds`, the request stays open when the caller stops waiting. */
   async claim(parameters: object, options: ClaimOptions = {}): Promise<Permit> {
     checkSeconds("waitSeconds", options.waitSeconds); // before anyone is asked
-    return (await this.submit(parameters, options)).claim(options);
+    // The same call again goes on with it.
+    const mayComeBack = options.waitSeconds !== undefined && this.options.correlationId !== undefined;
+    const detached = options.detached ?? (mayComeBack || undefined);
+    const { pending, interest } = await this.#submit(parameters, { ...options, detached });
+    const claiming = pending.claim(options);
+    // Only now, when the wait has begun: no other call withdraws the request before it.
+    interest.end();
+    return claiming;
   }
 
   /** Requests approval of exactly these parameters, waits, and calls `execute` with a copy of them only after a person
@@ -154,7 +171,7 @@ export class Action {
     return new Pending(this.#connection, run, { onPending, isDetached, ...(approval ? { approval } : {}) });
   }
 
-  async #submitRun(run: Run, signal?: AbortSignal): Promise<Approval> {
+  async #submitRun(run: Run, interest: Interest, signal?: AbortSignal): Promise<Approval> {
     const request = this.#request(run);
     try {
       // First, so that no person decides what could not run.
@@ -162,23 +179,35 @@ export class Action {
     } catch (error) {
       throw error instanceof GateError ? beforeSubmit(error) : error;
     }
-    const approval = await this.#callSubmit(request, signal);
+    const approval = await this.#callSubmit(request, interest, signal);
     if (approval.id !== run.handle.id || approval.parametersDigest !== run.parameters.digest)
       throw unverified("the gate accepted another request than was submitted");
     if (approval.status === "Pending") notify(this.options.onPending, approval, this.#connection.logger);
     return approval;
   }
 
-  async #callSubmit(request: NewApproval, signal?: AbortSignal): Promise<Approval> {
+  async #callSubmit(request: NewApproval, interest: Interest, signal?: AbortSignal): Promise<Approval> {
     const { client, logger } = this.#connection;
     let mayBeAccepted = false;
-    const call = async () => {
+    const attempt = async (shared: Interest) => {
       try {
-        return await client.submit(request, signal);
+        const approval = await client.submit(request);
+        shared.markOpen();
+        return approval;
       } catch (error) {
         mayBeAccepted ||= error instanceof GateError && error.mayBeAccepted;
+        if (!(error instanceof GateError) || error.mayBeAccepted) shared.markOpen();
         throw error;
+      } finally {
+        shared.end();
       }
+    };
+    const call = async () => {
+      signal?.throwIfAborted();
+      // It goes on if the caller has aborted: the withdrawal must not overtake the request.
+      const answer = attempt(interest.share());
+      background(answer.then(ignore, ignore));
+      return unlessAborted(answer, signal);
     };
     try {
       return await retryFirstContact(call, logger, signal);
@@ -209,11 +238,7 @@ export class Action {
   }
 }
 
-/** Whether it says that the gate has no request, or has refused it. */
-function isNo(error: unknown): boolean {
-  const mayExist = ["unavailable", "paused", "unverified"];
-  return error instanceof Refused && (error.noOneWasAsked || !mayExist.includes(error.reason));
-}
+function ignore(): void {}
 
 function toCallback(callback: string | NewCallback | undefined): NewCallback | undefined {
   return typeof callback === "string" ? { channel: callback } : callback;

@@ -92,8 +92,8 @@ export class Client {
   }
 
   /** `POST /api/submit`: submits a request. */
-  async submit(request: NewApproval, signal?: AbortSignal): Promise<Approval> {
-    return readApproval((await this.#call({ path: "submit", body: request, signal, isFirst: true })).json);
+  async submit(request: NewApproval): Promise<Approval> {
+    return readApproval((await this.#call({ path: "submit", body: request, isFirst: true })).json);
   }
 
   /** `GET /api/status/{id}`: the request's state, after up to `wait` seconds (at most 100) for a change. `isFirst` if no

@@ -146,12 +146,13 @@ export class MockGate {
   }
 
   #submit(request: MockRequest): Response {
-    const id = approvalId(request.agentName, request.correlationId);
+    const id = idOf(request);
     if (!request.approverEmails?.length) return problem(422, "invalid", "There is no approver.");
     const { digest } = new ExactParameters(request.parameters);
     const stored = this.#approvals.get(id);
-    if (stored && stored.parametersDigest !== digest)
-      return problem(409, "conflict", "The mock has this request with other parameters.");
+    const isOther = (it: MockRequest) => idOf(it) === id && toCanonical(it) !== toCanonical(request);
+    if (this.requests.some(isOther))
+      return problem(409, "conflict", "The correlationId is taken by another request for this agent. Use a new one.");
     if (stored) return Response.json(stored, { status: 202 });
     const answer = this.#policy(request);
     if (answer.status === "Paused") return problem(403, "paused", "The mock is paused.");
@@ -227,6 +228,10 @@ export class MockGate {
   get keys(): { keys: unknown[]; issuers: string[] } {
     return { keys: [{ ...this.#key.publicKey.export({ format: "jwk" }), kid: "mock" }], issuers: [ISSUER] };
   }
+}
+
+function idOf({ agentName, correlationId }: MockRequest): string {
+  return approvalId(agentName, correlationId);
 }
 
 function problem(status: number, kind: string, detail: string): Response {

@@ -7,6 +7,7 @@ import type { Connection } from "./connection.js";
 import { refuseDeferred } from "./deferred.js";
 import { GateError, ProblemError } from "./errors.js";
 import type { Handle } from "./handle.js";
+import { Interest } from "./interest.js";
 import { toLoggable, type Logger } from "./logs.js";
 import { checkSeconds } from "./options.js";
 import { Permit, reportNotRun, toText } from "./permit.js";
@@ -163,7 +164,12 @@ export class Pending {
       // The clocks of two instances of the gate may differ slightly: the first claim made the gate store the state that
       // the second one finds.
       if (attempt === 2 || settled.status !== "Timeout") {
-        if (settled.status === "Pending" && !staysOpen) background(withdraw(this.#connection, this.handle));
+        if (settled.status === "Pending") {
+          // This call waits for its decision no more.
+          const interest = new Interest(this.#connection, this.handle, staysOpen);
+          interest.markOpen();
+          interest.end();
+        }
         throw afterConflict(conflict, settled);
       }
       await pauseFor(1);
@@ -172,13 +178,15 @@ export class Pending {
 
   /** Waits until the gate says that the request is no longer pending, or its deadline has passed. */
   async #waitForDecision(waitSeconds?: number, signal?: AbortSignal): Promise<Approval> {
+    const interest = new Interest(this.#connection, this.handle, this.#staysOpen(waitSeconds));
+    interest.markOpen();
     try {
-      return await this.#poll(waitSeconds, signal);
-    } catch (error) {
+      const decided = await this.#poll(waitSeconds, signal);
+      interest.settle();
+      return decided;
+    } finally {
       // Also after an error: without a waiting agent the request needs no decision.
-      if (!(error instanceof Undecided) && !this.#staysOpen(waitSeconds))
-        background(withdraw(this.#connection, this.handle));
-      throw error;
+      interest.end();
     }
   }
 
@@ -233,17 +241,6 @@ export async function executeUnder<T>(permit: Permit, execute: () => T, signal?:
   return result;
 }
 
-/** Withdraws a request for which nothing waits any more, if there is one, or logs that it could not be withdrawn. */
-export async function withdraw(connection: Connection, handle: Handle): Promise<void> {
-  try {
-    await connection.post("withdraw", handle, {});
-  } catch (error) {
-    if (!(error instanceof GateError)) throw error;
-    if (error instanceof ProblemError && error.status === 404) return;
-    connection.logger.warn(`the request ${handle.id} could not be withdrawn: ${toLoggable(error.message)}`);
-  }
-}
-
 /** Calls back; a callback that fails, at once or later, must not end the wait. */
 export function notify(callback: OnPending | undefined, approval: Approval, logger: Logger): void {
   const called = (async () => callback?.(approval))();
@@ -258,11 +255,15 @@ async function orRefuse<T>(call: Promise<T>): Promise<T> {
   }
 }
 
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** What comes of `work`, which goes on if the signal is aborted. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  // Calls may share a signal, and Node warns of one with many listeners.
+  const own = AbortSignal.any([signal]);
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason as Error);
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    const abort = () => reject(own.reason as Error);
+    own.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => own.removeEventListener("abort", abort));
   });
 }
 

@@ -144,6 +144,19 @@ it("a request that the gate took otherwise than it was submitted is withdrawn", 
   assert.deepEqual(calls, ["keys", "submit", "withdraw"]);
 });
 
+it("a mock takes a name once, as the gate does", async () => {
+  const mock = new MockGate();
+  const action = mock.gate.action({ ...SETTINGS, correlationId: "call-1" });
+  const handle = action.prepare();
+  for (let i = 0; i < 2; i++) await action.submit({ user_id: "1" }, { handle });
+  const other = Handle.parse(JSON.stringify({ id: handle.id, secret: "another" }));
+  const isTaken = (error: unknown) =>
+    error instanceof Refused && error.reason === "invalid" && /The correlationId is taken/.test(error.message);
+  await assert.rejects(action.submit({ user_id: "2" }, { handle }), isTaken);
+  await assert.rejects(action.submit({ user_id: "1" }, { handle: other }), isTaken);
+  assert.equal(mock.requests.length, 1);
+});
+
 it("a failure without a text is reported by its type", async () => {
   const mock = new MockGate();
   const reports: unknown[] = [];

@@ -1,5 +1,7 @@
 //! The arguments of a function, and which of them are shown.
 
+use std::collections::HashSet;
+
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -14,10 +16,15 @@ enum Visibility {
 const NAMELESS: &str = "name the argument, because people read its name; or mark it `#[approval(skip)]` if it \
                         is not part of the decision";
 
+/// Only a macro can do that: to the compiler, its names differ from those of its caller.
+const NAMED_TWICE: &str = "another argument has this name, and people would see one of them: rename it; or mark it \
+                           `#[approval(skip)]` if it is not part of the decision";
+
 /// Removes the marks from the arguments, and returns the expression of an `ArgumentsResult`.
 pub(crate) fn extract(signature: &mut Signature) -> syn::Result<TokenStream> {
     let empty = quote!(::human_oversight_client::__gated::Arguments::new());
     let mut arguments = quote!(::core::result::Result::Ok(#empty));
+    let mut names = HashSet::new();
     for argument in &mut signature.inputs {
         let FnArg::Typed(argument) = argument else {
             // `self` is what acts, not what is done.
@@ -37,6 +44,9 @@ pub(crate) fn extract(signature: &mut Signature) -> syn::Result<TokenStream> {
             return Err(Error::new(name.span(), NAMELESS));
         }
         let text = without_raw_prefix(name);
+        if !names.insert(text.clone()) {
+            return Err(Error::new(name.span(), NAMED_TWICE));
+        }
         arguments = quote_spanned! {argument.ty.span()=>
             #arguments.and_then(|__arguments| __arguments.#method(#text, &#name))
         };

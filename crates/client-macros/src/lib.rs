@@ -26,8 +26,8 @@ use settings::{Refusal, Settings};
 ///
 /// A call waits for the decision. People see the arguments by their names, as `serde` writes them, and their
 /// decision is bound to these (`self` is not among them). The function runs on the same values, and not at
-/// all if they changed in the meantime. If the return type is named `Result` and its error has a `Display`,
-/// the gate gets a report of success or failure; otherwise it counts as executed.
+/// all if they changed in the meantime. If the return type is named `Result`, the gate gets a report of success or
+/// failure, with the error as its `Display` writes it, which it must have; any other return value counts as executed.
 ///
 /// | setting | |
 /// |---|---|

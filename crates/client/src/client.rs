@@ -172,6 +172,15 @@ impl Client {
         Self(Transport::Mock(server))
     }
 
+    /// The gate's address.
+    pub(crate) fn address(&self) -> &str {
+        match &self.0 {
+            Transport::Http(http) => http.base.as_str(),
+            #[cfg(feature = "mock")]
+            Transport::Mock(_) => "mock",
+        }
+    }
+
     /// `POST /api/submit`: submits a request. Safe to retry only with a correlation id.
     pub async fn submit(&self, request: &NewApproval) -> Result<Approval, Error> {
         match &self.0 {
@@ -366,13 +375,8 @@ fn install_crypto() {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let base = match &self.0 {
-            Transport::Http(http) => http.base.as_str(),
-            #[cfg(feature = "mock")]
-            Transport::Mock(_) => "mock",
-        };
         f.debug_struct("Client")
-            .field("base", &base)
+            .field("base", &self.address())
             .finish_non_exhaustive()
     }
 }

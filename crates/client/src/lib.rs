@@ -22,6 +22,7 @@ mod claim_key;
 
 #[cfg(feature = "http")]
 mod handle;
+mod interest;
 
 #[cfg(feature = "entra")]
 mod entra;
@@ -42,8 +43,6 @@ mod log;
 mod run_permit;
 
 #[cfg(feature = "http")]
-mod withdraw;
-
 #[cfg(feature = "http")]
 mod trust;
 

@@ -90,7 +90,7 @@ impl MockServer {
     pub(crate) fn submit(&self, request: &NewApproval) -> Result<Approval, Error> {
         let id = id(request);
         if let Ok(approval) = self.status(&id) {
-            return Ok(approval);
+            return self.repeated(request, approval);
         }
         if request.approver_emails.is_empty() {
             return Err(problem(422, "invalid", "There is no approver."));
@@ -105,6 +105,14 @@ impl MockServer {
         state.requests.push(request.clone());
         state.approvals.insert(id, approval.clone());
         Ok(approval)
+    }
+
+    fn repeated(&self, request: &NewApproval, approval: Approval) -> Result<Approval, Error> {
+        if self.state().requests.contains(request) {
+            return Ok(approval);
+        }
+        let why = "The correlationId is taken by another request for this agent. Use a new one.";
+        Err(problem(409, "conflict", why))
     }
 
     fn answered(&self, request: &NewApproval, answer: Answer) -> Approval {

@@ -144,15 +144,6 @@ impl Refusal {
         self.is_untrusted || matches!(self.reason, Reason::Misconfigured | Reason::Unreachable)
     }
 
-    /// Whether the gate may have the request all the same.
-    pub(crate) fn leaves_a_request(&self) -> bool {
-        let may_exist = matches!(
-            self.reason,
-            Reason::Unavailable | Reason::Paused | Reason::Unverified
-        );
-        may_exist && !self.no_one_was_asked()
-    }
-
     fn with_detail(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
             detail: Some(detail.into()),

@@ -14,13 +14,13 @@ use tracing::Instrument;
 use crate::action::Action;
 use crate::error::Error;
 use crate::handle::{Handle, random_hex};
+use crate::interest::Interest;
 use crate::outcome::{Outcome, Refusal};
 use crate::retry::{OUTAGE_RETRY_WINDOW, OutageLog, retry_transient};
 use crate::run_permit::{Permit, Proof};
 use crate::runtime::{self, sleep};
 use crate::verify::CLOCK_LEEWAY_SECONDS;
 use crate::wake::Alarm;
-use crate::withdraw::WithdrawOnDrop;
 
 /// How long one status call waits for a decision, where the gate lets calls wait.
 const LONG_POLL: Duration = Duration::from_secs(25);
@@ -44,22 +44,25 @@ pub struct Pending {
     /// Whether `approval` is what the claim goes by, without another wait.
     is_decided: bool,
     detached: bool,
+    /// Until the wait begins, so that no other call withdraws the request before it.
+    submitted: Option<Interest>,
 }
 
 impl Pending {
-    /// A detached one.
-    pub(crate) fn new(action: Action, handle: Handle, approval: Option<Approval>) -> Self {
+    pub(crate) fn new(action: Action, handle: Handle, detached: bool) -> Self {
         Self {
             action,
             handle,
-            approval,
+            approval: None,
             is_decided: false,
-            detached: true,
+            detached,
+            submitted: None,
         }
     }
 
-    pub(crate) fn attach(mut self) -> Self {
-        self.detached = false;
+    pub(crate) fn submitted(mut self, approval: Approval, interest: Interest) -> Self {
+        self.approval = Some(approval);
+        self.submitted = Some(interest.keep_open());
         self
     }
 
@@ -242,15 +245,19 @@ impl Pending {
             // The clocks of two instances of the gate may differ slightly: the first claim made the gate
             // store the state that the second one finds.
             if is_second_try || approval.status != Status::Timeout {
-                if approval.status == Status::Pending && !self.detached {
-                    // Nothing waits for its decision any more.
-                    drop(WithdrawOnDrop::new(client, &self.handle));
+                if approval.status == Status::Pending {
+                    // This call waits for its decision no more.
+                    self.interest().mark_open();
                 }
                 return Err(Refusal::after_conflict(conflict, &approval));
             }
             is_second_try = true;
             sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    fn interest(&self) -> Interest {
+        Interest::new(&self.action.gate.client, &self.handle, self.detached)
     }
 
     fn permit(&self, proof: Proof) -> Permit {
@@ -281,8 +288,10 @@ impl Pending {
             return Ok(approval.clone());
         }
         let client = self.action.gate.client.clone();
-        // Also after an error: without a waiting agent the request needs no decision.
-        let withdraw = (!self.detached).then(|| WithdrawOnDrop::new(&client, &self.handle));
+        // Dropped also after an error: without a waiting agent the request needs no decision.
+        let interest = self.interest();
+        interest.mark_open();
+        self.submitted = None;
         let digest = hex(&parameters.digest());
         let started = Instant::now();
         let mut pause = MIN_PAUSE;
@@ -300,9 +309,7 @@ impl Pending {
                     let is_over = is_over(&approval)?;
                     self.approval = Some(approval.clone());
                     if approval.status != Status::Pending || is_over {
-                        if let Some(withdraw) = withdraw {
-                            withdraw.disarm();
-                        }
+                        interest.settle();
                         return Ok(approval);
                     }
                     self.action.notify_pending(&approval);

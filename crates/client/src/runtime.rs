@@ -29,7 +29,7 @@ static UNFINISHED: LazyLock<watch::Sender<usize>> = LazyLock::new(watch::Sender:
 /// Waits until the client has reported and withdrawn what it still has to: what became of a run whose
 /// [`Permit`](crate::Permit) was dropped, and requests whose waiting future was dropped. These calls are made
 /// in the background, and a process that ends before they do loses them. Call it last, before `main` returns.
-/// While the gate is unavailable it takes up to 90 seconds.
+/// While the gate is unavailable it takes up to two minutes.
 pub async fn flush() {
     let mut unfinished = UNFINISHED.subscribe();
     // An error means that the sender is gone, which is static.

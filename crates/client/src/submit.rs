@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use human_oversight_protocol::parameters::{Parameters, hex};
@@ -12,11 +13,12 @@ use crate::action::Action;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::handle::Handle;
+use crate::interest::Interest;
 use crate::outcome::{Outcome, Refusal};
 use crate::pending::{Pending, infallible};
 use crate::retry::retry_first_contact;
 use crate::run_permit::Permit;
-use crate::withdraw::WithdrawOnDrop;
+use crate::runtime;
 
 impl Action {
     /// Requests approval of exactly `params`, waits, and runs `action` on them only after a person
@@ -138,7 +140,8 @@ impl Action {
         handle: Handle,
         params: &impl Serialize,
     ) -> Result<Pending, Refusal> {
-        self.submit_under(handle, &Parameters::new(params)?).await
+        self.submit_under(handle, &Parameters::new(params)?, true)
+            .await
     }
 
     /// Resumes a request that this or another process submitted.
@@ -146,38 +149,31 @@ impl Action {
     /// If that process had claimed the approval when it died, the action may have run: then it is refused
     /// here, and not run again.
     pub fn resume(&self, handle: Handle) -> Pending {
-        Pending::new(self.clone(), handle, None)
+        Pending::new(self.clone(), handle, true)
     }
 
     pub(crate) async fn submit_parameters(
         &self,
         parameters: &Parameters,
     ) -> Result<Pending, Refusal> {
-        let handle = self.prepare();
-        if self.correlation_id.is_some() && self.gate.claim_key.is_shared() {
-            // Another process may wait for it.
-            return self.submit_under(handle, parameters).await;
-        }
-        let withdraw = WithdrawOnDrop::new(&self.gate.client, &handle);
-        let pending = self.submit_under(handle, parameters).await;
-        match &pending {
-            // The response was lost, or not that of this request.
-            Err(refusal) if refusal.leaves_a_request() => drop(withdraw),
-            _ => withdraw.disarm(),
-        }
-        pending.map(Pending::attach)
+        // Another process may wait for it.
+        let is_shared = self.correlation_id.is_some() && self.gate.claim_key.is_shared();
+        self.submit_under(self.prepare(), parameters, is_shared)
+            .await
     }
 
     async fn submit_under(
         &self,
         handle: Handle,
         parameters: &Parameters,
+        is_detached: bool,
     ) -> Result<Pending, Refusal> {
         self.check_handle(&handle)?;
         let request = self.request(&handle, parameters)?;
+        let interest = Interest::new(&self.gate.client, &handle, is_detached);
         // First, so that no person decides what could not run.
         self.gate.keys(None).await.map_err(Refusal::before_submit)?;
-        let approval = self.call_submit(&request).await?;
+        let approval = self.call_submit(request, &interest).await?;
         if approval.id != handle.id || approval.parameters_digest != hex(&parameters.digest()) {
             return Err(Refusal::unverified(
                 "the gate accepted another request than was submitted",
@@ -186,14 +182,32 @@ impl Action {
         if approval.status == Status::Pending {
             self.notify_pending(&approval);
         }
-        Ok(Pending::new(self.clone(), handle, Some(approval)))
+        let pending = Pending::new(self.clone(), handle, is_detached);
+        Ok(pending.submitted(approval, interest))
     }
 
-    async fn call_submit(&self, request: &NewApproval) -> Result<Approval, Refusal> {
-        let client = &self.gate.client;
+    async fn call_submit(
+        &self,
+        request: NewApproval,
+        interest: &Interest,
+    ) -> Result<Approval, Refusal> {
+        let request = Arc::new(request);
         let may_be_accepted = AtomicBool::new(false);
         let call = async || {
-            let answer = client.submit(request).await;
+            let (client, request) = (self.gate.client.clone(), Arc::clone(&request));
+            let interest = interest.clone();
+            // In a task of its own: if the call is dropped now, the withdrawal must not overtake the request.
+            let answer = runtime::spawn(async move {
+                let answer = client.submit(&request).await;
+                if answer
+                    .as_ref()
+                    .map_or_else(Error::may_be_accepted, |_| true)
+                {
+                    interest.mark_open();
+                }
+                answer
+            });
+            let answer = answer.await.expect("the call to the gate panicked");
             if answer.as_ref().is_err_and(Error::may_be_accepted) {
                 may_be_accepted.store(true, Ordering::Relaxed);
             }

@@ -4,7 +4,7 @@
 
 use human_oversight_client::mock::{Answer, MockGate};
 use human_oversight_client::types::{ExecutionStatus, NewApproval};
-use human_oversight_client::{Gate, Outcome, Reason, approval_gate};
+use human_oversight_client::{Action, Gate, Handle, Outcome, Reason, approval_gate};
 use serde_json::json;
 
 /// A tool that a model may call.
@@ -49,6 +49,25 @@ async fn a_mock_decides_by_its_policy_and_keeps_the_requests() {
     assert!(mock.approvals()[1].execution.is_none());
 }
 
+/// As at the gate.
+async fn taken_by_another_request(action: &Action) {
+    let params = json!({"user_id": "1"});
+    let handle = action.prepare();
+    for _ in 0..2 {
+        let _ = action.submit_as(handle.clone(), &params).await.unwrap();
+    }
+    let other_claimant = Handle {
+        secret: "another".to_owned(),
+        ..handle.clone()
+    };
+    for (handle, params) in [(handle, json!({"user_id": "2"})), (other_claimant, params)] {
+        let refusal = action.submit_as(handle, &params).await.unwrap_err();
+        assert_eq!(refusal.reason, Reason::Invalid);
+        let text = refusal.to_string();
+        assert!(text.contains("The correlationId is taken"), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn a_mock_grants_a_claim_once_and_for_the_same_parameters() {
     let gate = Gate::policy(|_| Answer::Approve);
@@ -58,6 +77,7 @@ async fn a_mock_grants_a_claim_once_and_for_the_same_parameters() {
         Reason::Invalid
     );
     let action = gate.approvers(["alice@example.com"]).action("Delete");
+    taken_by_another_request(&action.clone().correlation_id("call-1")).await;
     let handle = action.prepare();
     let once = action
         .submit_as(handle.clone(), &json!({"user_id": "1"}))

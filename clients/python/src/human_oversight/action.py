@@ -11,9 +11,10 @@ from .approval import Approval
 from .connection import Connection, OnPending
 from .errors import GateError
 from .handle import CORRELATION_ID, Handle, approval_id
+from .interest import Interest
 from .options import check_seconds
 from .parameters import Parameters, ParametersError
-from .pending import Pending, execute, execute_async, notify, spawn_withdrawal
+from .pending import Pending, execute, execute_async, notify
 from .permit import Permit
 from .proof import Run
 from .refusal import Reason, Refused, after_submit, before_submit, unverified
@@ -109,7 +110,7 @@ class Action:
     async def _claim(self, parameters: Any, stored: Handle | None, wait: float | None) -> Permit:
         check_seconds("wait", wait)  # before anyone is asked
         # One task: an interrupt cannot come between submit and wait, and leave a request that nothing withdraws.
-        pending = await self._submit(parameters, stored)
+        pending = await self._submit(parameters, stored, may_come_back=wait is not None)
         pending.detached |= wait is not None
         return await pending.claim_on_loop(wait)
 
@@ -122,18 +123,17 @@ class Action:
             raise Refused(Reason.INVALID, str(error)) from None
         return Run(self.agent, self.description, self.approvers, handle, exact)
 
-    async def _submit(self, parameters: Any, stored: Handle | None) -> Pending:
+    async def _submit(self, parameters: Any, stored: Handle | None, *, may_come_back: bool = False) -> Pending:
         run = self._run(stored or self.prepare(), parameters)
-        # Another process can have the handle, and wait for the same request.
-        is_shared = stored is not None or (self.is_claim_key_shared and self.correlation_id is not None)
-        try:
-            approval = await self._submit_run(run)
-        except BaseException as error:
-            # The response was lost, or nothing waits for it: the request may exist.
-            if not is_shared and not _is_no(error):
-                spawn_withdrawal(self.connection, run)
-            raise
         is_named = stored is not None or self.correlation_id is not None
+        # Another process can have the handle, and wait for the same request.
+        is_shared = stored is not None or (self.is_claim_key_shared and is_named)
+        interest = Interest(self.connection, run, stays_open=is_shared or (may_come_back and is_named))
+        try:
+            approval = await self._submit_run(run, interest)
+            interest.stays_open = True
+        finally:
+            interest.end()
         return Pending(
             self.connection,
             run,
@@ -143,32 +143,39 @@ class Action:
             is_named=is_named,
         )
 
-    async def _submit_run(self, run: Run) -> Approval:
+    async def _submit_run(self, run: Run, interest: Interest) -> Approval:
         try:
             # First, so that no person decides what could not run.
             await self.connection.keys()
         except GateError as error:
             raise before_submit(error) from None
-        approval = await self._call_submit(self._request(run))
+        approval = await self._call_submit(self._request(run), interest)
         if (approval.id, approval.parameters_digest) != (run.handle.id, run.parameters.digest):
             raise unverified("the gate accepted another request than was submitted")
         if approval.status == "Pending":
             notify(self.on_pending, approval)
         return approval
 
-    async def _call_submit(self, request: dict[str, Any]) -> Approval:
+    async def _call_submit(self, request: dict[str, Any], interest: Interest) -> Approval:
         may_be_accepted = False
 
-        async def call() -> Approval:
+        async def call(shared: Interest) -> Approval:
             nonlocal may_be_accepted
+            is_refused = False
             try:
                 return await self.connection.client.submit(request)
             except GateError as error:
+                is_refused = not error.may_be_accepted
                 may_be_accepted |= error.may_be_accepted
                 raise
+            finally:
+                if not is_refused:
+                    shared.mark_open()
+                shared.end()
 
         try:
-            return await retry_first_contact(call)
+            # In a task of its own: if the caller is cancelled now, the withdrawal must not overtake the request.
+            return await retry_first_contact(lambda: loop.finish(call(interest.share())))
         except GateError as error:
             raise (after_submit(error) if may_be_accepted else before_submit(error)) from None
 
@@ -198,9 +205,3 @@ class Action:
         except rfc8785.CanonicalizationError as error:  # half of a surrogate pair, or NaN, in a setting
             raise Refused(Reason.INVALID, f"a setting cannot be written as JSON: {error}") from None
         return request
-
-
-def _is_no(error: BaseException) -> bool:
-    """Whether it says that the gate has no request, or has refused it."""
-    may_exist = (Reason.UNAVAILABLE, Reason.PAUSED, Reason.UNVERIFIED)
-    return isinstance(error, Refused) and (error.no_one_was_asked or error.reason not in may_exist)

@@ -97,7 +97,12 @@ async def _ended(work: Coroutine[Any, Any, T]) -> None:
         await asyncio.wait(tasks)
 
 
-def spawn(work: Coroutine[Any, Any, None]) -> "concurrent.futures.Future[None]":
+async def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Awaits `work` on this loop, where it goes on in the background if the caller is cancelled."""
+    return await asyncio.shield(asyncio.wrap_future(spawn(work)))
+
+
+def spawn(work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
     """Runs `work` in the background; `flush` waits for it."""
     future = asyncio.run_coroutine_threadsafe(work, get())
     _background.add(future)

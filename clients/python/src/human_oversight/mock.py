@@ -134,7 +134,12 @@ class MockGate:
         id_ = approval_id(request["agentName"], request["correlationId"])
         if not request.get("approverEmails"):
             return _problem(422, "invalid", "There is no approver.")
-        if id_ not in self._approvals:
+        stored = [it for it in self.requests if approval_id(it["agentName"], it["correlationId"]) == id_]
+        if any(rfc8785.dumps(it) != rfc8785.dumps(request) for it in stored):
+            return _problem(
+                409, "conflict", "The correlationId is taken by another request for this agent. Use a new one."
+            )
+        if not stored:
             answer = self._policy(request)
             if answer == PAUSE:
                 return _problem(403, "paused", "The mock is paused.")

@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import logging
 import math
-import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +15,7 @@ from .approval import Approval
 from .connection import Connection, OnPending
 from .deferred import refuse_deferred
 from .errors import GateError, ProblemError
+from .interest import Interest
 from .options import check_seconds
 from .permit import Permit, report_not_run
 from .proof import CLOCK_LEEWAY_SECONDS, Run
@@ -132,7 +132,7 @@ class Pending:
             # Before the claim, so that a mistake of this process does not use up the approval.
             self._run.verify_receipt(decided, known)
         # In a task of its own: if the wait is cancelled now, the permit is still made, and reports itself.
-        return await asyncio.shield(asyncio.ensure_future(self._claim_verified(known)))
+        return await loop.finish(self._claim_verified(known))
 
     async def _claim_verified(self, known: Known) -> Permit:
         # In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
@@ -172,8 +172,10 @@ class Pending:
             # The clocks of two instances of the gate may differ slightly: the first claim made the gate store the
             # state that the second one finds.
             if is_last or approval.status != "Timeout":
-                if approval.status == "Pending" and not self.detached:
-                    spawn_withdrawal(self._connection, self._run)
+                if approval.status == "Pending":  # this call waits for its decision no more
+                    interest = self._interest()
+                    interest.mark_open()
+                    interest.end()
                 raise after_conflict(refused, approval)
             await asyncio.sleep(1)
         raise AssertionError("the loop returns or raises")
@@ -186,15 +188,21 @@ class Pending:
 
     async def _wait_for_decision(self, wait: float | None) -> Approval:
         """Waits until the gate says that the request is no longer pending, or its deadline has passed."""
+        interest = self._interest()
+        interest.mark_open()
         try:
-            return await self._poll(wait)
+            decided = await self._poll(wait)
+            interest.settle()
+            return decided
         except Undecided:
+            interest.stays_open = True
             raise
-        except BaseException:
+        finally:
             # Also after an error: without a waiting agent the request needs no decision.
-            if not self.detached:
-                spawn_withdrawal(self._connection, self._run)
-            raise
+            interest.end()
+
+    def _interest(self) -> Interest:
+        return Interest(self._connection, self._run, stays_open=self.detached)
 
     async def _poll(self, wait: float | None) -> Approval:
         started = time.monotonic()
@@ -259,22 +267,6 @@ async def execute_async(permit: Permit, function: Callable[[], Awaitable[T]]) ->
         raise
     await permit.executed_async()
     return result
-
-
-def spawn_withdrawal(connection: Connection, run: Run) -> None:
-    """Withdraws in the background a request for which nothing waits any more. A forked process leaves its parent's."""
-    if run.process == os.getpid():
-        loop.spawn(_withdraw(connection, run))
-
-
-async def _withdraw(connection: Connection, run: Run) -> None:
-    """Withdraws a request, if there is one, or logs that it could not be withdrawn."""
-    try:
-        await connection.post("withdraw", run.handle)
-    except GateError as error:
-        if isinstance(error, ProblemError) and error.status == 404:
-            return
-        _log.warning("the request %s could not be withdrawn: %s", run.handle.id, error)
 
 
 def notify(callback: OnPending | None, approval: Approval) -> None:

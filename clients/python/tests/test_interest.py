@@ -1,0 +1,125 @@
+"""A request is withdrawn when the last call of this process that waits for it goes, and not before."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from human_oversight import Gate, Reason, Refused, Undecided, approval_gate, flush
+from human_oversight.action import Action
+from human_oversight.mock import MockGate
+
+
+class Slow:
+    """A gate whose requests stay pending, and which answers some calls later, or otherwise."""
+
+    def __init__(self) -> None:
+        self.mock = MockGate()
+        self.calls: list[str] = []
+        self.answers: dict[str, list[httpx.Response]] = {}
+        self.held: dict[str, threading.Event] = {}
+        self.arrived = threading.Event()
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
+        self.gate = Gate("https://mock.invalid", approvers=["a@b.example"], http=http)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        call = request.url.path.split("/")[2]
+        self.calls.append(call)
+        if held := self.held.get(call):
+            self.arrived.set()
+            await asyncio.to_thread(held.wait, 10)
+        if answers := self.answers.get(call):
+            return answers.pop(0)
+        response = self.mock._respond(request)
+        if call not in ("submit", "status"):
+            return response
+        pending = {"status": "Pending", "receipt": None, "approver": None}
+        return httpx.Response(response.status_code, json=json.loads(response.content) | pending)
+
+    def action(self, on_pending: Callable[[Any], None] | None = None) -> Action:
+        return self.gate.action("A", "B", correlation_id="call-1", on_pending=on_pending)
+
+    def withdrawals(self) -> int:
+        assert flush(10)
+        return self.calls.count("withdraw")
+
+
+class Waiting:
+    """A call that waits."""
+
+    def __init__(self, slow: Slow) -> None:
+        self.task = asyncio.ensure_future(slow.action(lambda _: self.is_pending.set()).claim_async({}))
+        self.is_pending = threading.Event()
+
+    async def begun(self) -> "Waiting":
+        assert await asyncio.to_thread(self.is_pending.wait, 10)
+        return self
+
+    async def cancel(self) -> None:
+        self.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await self.task
+
+
+@pytest.mark.parametrize(("call", "calls"), [("keys", ["keys"]), ("submit", ["keys", "submit", "withdraw"])])
+def test_a_call_that_is_cancelled_while_its_request_is_on_the_way_withdraws_it(call: str, calls: list[str]) -> None:
+    slow = Slow()
+    held = slow.held[call] = threading.Event()
+
+    async def run() -> None:
+        waiting = Waiting(slow)
+        assert await asyncio.to_thread(slow.arrived.wait, 10)
+        await waiting.cancel()
+        assert "withdraw" not in slow.calls
+        held.set()
+
+    asyncio.run(run())
+    assert flush(10)
+    assert slow.calls == calls
+
+
+def test_the_last_call_under_a_name_that_is_cancelled_withdraws_the_request() -> None:
+    slow = Slow()
+
+    async def run() -> None:
+        first, second = await Waiting(slow).begun(), await Waiting(slow).begun()
+        await first.cancel()
+        assert slow.withdrawals() == 0
+        await second.cancel()
+        assert slow.withdrawals() == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("unreadable", [httpx.Response(200, text="<html>"), httpx.Response(503)])
+def test_a_call_under_the_same_name_that_fails_leaves_the_request_to_the_first(
+    unreadable: httpx.Response, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("human_oversight.retry.OUTAGE_SECONDS", 0)
+    slow = Slow()
+
+    async def run() -> None:
+        first = await Waiting(slow).begun()
+        slow.answers["submit"] = [unreadable]
+        with pytest.raises(Refused) as refused:
+            await slow.action().claim_async({})
+        assert refused.value.reason is Reason.UNAVAILABLE
+        assert slow.withdrawals() == 0
+        await first.cancel()
+        assert slow.withdrawals() == 1
+
+    asyncio.run(run())
+
+
+def test_a_call_that_comes_back_and_fails_leaves_its_request_open() -> None:
+    slow = Slow()
+    gated = approval_gate("A", "B", gate=slow.gate, correlation_id="call-1", wait=False)(lambda: "ran")
+    with pytest.raises(Undecided):
+        gated()
+    slow.answers["submit"] = [httpx.Response(200, text="<html>")]
+    gated()
+    assert slow.withdrawals() == 0
