@@ -22,6 +22,8 @@ mod claim_key;
 
 #[cfg(feature = "http")]
 mod handle;
+
+#[cfg(feature = "http")]
 mod interest;
 
 #[cfg(feature = "entra")]
@@ -42,7 +44,6 @@ mod log;
 #[cfg(feature = "http")]
 mod run_permit;
 
-#[cfg(feature = "http")]
 #[cfg(feature = "http")]
 mod trust;
 
