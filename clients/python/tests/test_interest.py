@@ -1,6 +1,7 @@
 """A request is withdrawn when the last call of this process that waits for it goes, and not before."""
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class Slow:
         if answers := self.answers.get(call):
             return answers.pop(0)
         response = self.mock._respond(request)
-        if call not in ("submit", "status"):
+        if call not in ("submit", "status") or response.is_error:
             return response
         pending = {"status": "Pending", "receipt": None, "approver": None}
         return httpx.Response(response.status_code, json=json.loads(response.content) | pending)
@@ -123,3 +124,64 @@ def test_a_call_that_comes_back_and_fails_leaves_its_request_open() -> None:
     slow.answers["submit"] = [httpx.Response(200, text="<html>")]
     gated()
     assert slow.withdrawals() == 0
+
+
+def test_a_withdrawal_that_is_tried_again_spares_the_request_of_a_call_that_waits_by_then() -> None:
+    slow = Slow()
+    slow.answers["withdraw"] = [httpx.Response(503)]
+    slow.held["withdraw"] = threading.Event()
+    slow.held["withdraw"].set()
+
+    async def run() -> None:
+        first = await Waiting(slow).begun()
+        await first.cancel()
+        assert await asyncio.to_thread(slow.arrived.wait, 10)
+        second = await Waiting(slow).begun()
+        assert slow.withdrawals() == 1
+        await second.cancel()
+        assert slow.withdrawals() == 2
+
+    asyncio.run(run())
+
+
+def test_a_request_that_one_call_leaves_open_stays_open_after_the_others() -> None:
+    slow = Slow()
+
+    async def run() -> None:
+        waiting = await Waiting(slow).begun()
+        with pytest.raises(Undecided):
+            await slow.action().claim_async({}, wait=0)
+        await waiting.cancel()
+        assert slow.withdrawals() == 0
+
+    asyncio.run(run())
+
+
+def test_the_request_of_another_call_under_the_same_name_is_not_withdrawn() -> None:
+    slow = Slow()
+    slow.action().submit({})  # kept for later
+    slow.answers["submit"] = [httpx.Response(503)]
+    with pytest.raises(Refused) as refused:
+        slow.action().claim({"other": True})
+    assert refused.value.reason is Reason.INVALID
+    assert slow.withdrawals() == 0
+
+
+def test_a_call_that_is_cancelled_while_the_gate_is_down_leaves_nothing_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("human_oversight.retry.OUTAGE_SECONDS", 0)
+    slow = Slow()
+    held = slow.held["submit"] = threading.Event()
+    slow.answers["submit"] = [httpx.Response(422)]
+
+    async def run() -> None:
+        waiting = Waiting(slow)
+        assert await asyncio.to_thread(slow.arrived.wait, 10)
+        await waiting.cancel()
+        held.set()
+
+    asyncio.run(run())
+    assert flush(10)
+    gc.collect()
+    assert [it for it in caplog.records if it.name == "asyncio"] == []

@@ -4,7 +4,7 @@ import type { Approval } from "./approval.js";
 import { background } from "./background.js";
 import type { NewApproval } from "./client.js";
 import type { Connection } from "./connection.js";
-import { GateError } from "./errors.js";
+import { GateError, ProblemError } from "./errors.js";
 import { CORRELATION_ID, Handle } from "./handle.js";
 import { Interest } from "./interest.js";
 import { checkSeconds } from "./options.js";
@@ -112,7 +112,7 @@ export class Action {
     const interest = new Interest(this.#connection, run.handle, detached);
     try {
       const approval = await this.#submitRun(run, interest, signal);
-      interest.staysOpen = true;
+      interest.release();
       return { pending: this.#pending(run, detached, approval), interest };
     } catch (error) {
       interest.end();
@@ -213,6 +213,7 @@ export class Action {
       return await retryFirstContact(call, logger, signal);
     } catch (error) {
       if (!(error instanceof GateError)) throw error;
+      if (error instanceof ProblemError && error.status === 409) interest.release(); // the name is that of another request
       throw mayBeAccepted ? afterSubmit(error) : beforeSubmit(error);
     }
   }

@@ -172,6 +172,10 @@ impl Client {
         Self(Transport::Mock(server))
     }
 
+    pub(crate) fn is_mock(&self) -> bool {
+        !matches!(&self.0, Transport::Http(_))
+    }
+
     /// The gate's address.
     pub(crate) fn address(&self) -> &str {
         match &self.0 {

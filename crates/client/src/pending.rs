@@ -60,9 +60,10 @@ impl Pending {
         }
     }
 
-    pub(crate) fn submitted(mut self, approval: Approval, interest: Interest) -> Self {
+    pub(crate) fn submitted(mut self, approval: Approval, mut interest: Interest) -> Self {
         self.approval = Some(approval);
-        self.submitted = Some(interest.keep_open());
+        interest.release();
+        self.submitted = Some(interest);
         self
     }
 

@@ -170,10 +170,10 @@ impl Action {
     ) -> Result<Pending, Refusal> {
         self.check_handle(&handle)?;
         let request = self.request(&handle, parameters)?;
-        let interest = Interest::new(&self.gate.client, &handle, is_detached);
+        let mut interest = Interest::new(&self.gate.client, &handle, is_detached);
         // First, so that no person decides what could not run.
         self.gate.keys(None).await.map_err(Refusal::before_submit)?;
-        let approval = self.call_submit(request, &interest).await?;
+        let approval = self.call_submit(request, &mut interest).await?;
         if approval.id != handle.id || approval.parameters_digest != hex(&parameters.digest()) {
             return Err(Refusal::unverified(
                 "the gate accepted another request than was submitted",
@@ -189,15 +189,15 @@ impl Action {
     async fn call_submit(
         &self,
         request: NewApproval,
-        interest: &Interest,
+        interest: &mut Interest,
     ) -> Result<Approval, Refusal> {
         let request = Arc::new(request);
         let may_be_accepted = AtomicBool::new(false);
         let call = async || {
             let (client, request) = (self.gate.client.clone(), Arc::clone(&request));
             let interest = interest.clone();
-            // In a task of its own: if the call is dropped now, the withdrawal must not overtake the request.
-            let answer = runtime::spawn(async move {
+            let is_mock = client.is_mock();
+            let attempt = Box::pin(async move {
                 let answer = client.submit(&request).await;
                 if answer
                     .as_ref()
@@ -207,13 +207,25 @@ impl Action {
                 }
                 answer
             });
-            let answer = answer.await.expect("the call to the gate panicked");
+            let answer = if is_mock {
+                attempt.await // at once, with the panics of its policy
+            } else {
+                // In a task of its own: if the call is dropped now, the withdrawal must not overtake the request.
+                let answer = runtime::spawn(attempt).await;
+                answer.expect("the call to the gate panicked")
+            };
             if answer.as_ref().is_err_and(Error::may_be_accepted) {
                 may_be_accepted.store(true, Ordering::Relaxed);
             }
             answer
         };
         let answer = retry_first_contact(call).await;
+        if let Err(Error::Problem(problem)) = &answer
+            && problem.status == 409
+        {
+            // The name is that of another request.
+            interest.release();
+        }
         answer.map_err(|error| match may_be_accepted.into_inner() {
             true => Refusal::after_submit(error),
             false => Refusal::before_submit(error),

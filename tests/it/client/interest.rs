@@ -118,3 +118,29 @@ async fn a_call_under_the_same_name_that_fails_leaves_the_request_to_the_first()
     within(flush()).await;
     assert_eq!(gate.status(&id).await.status, Status::Cancelled);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_that_is_tried_again_spares_the_request_of_a_call_that_waits_by_then() {
+    let gate = TestGate::start().await;
+    let (proxy, action) = behind_a_proxy(&gate).await;
+    let action = action.correlation_id("call-1");
+    let (dropped, mut ids) = call(&action);
+    let id = within(ids.recv()).await.unwrap();
+    let withdraw = format!("POST /api/withdraw/{id}");
+    let busy = Fault::Answer {
+        status: 503,
+        retry_after: None,
+        body: "",
+    };
+    let of_withdraw = withdraw.clone();
+    proxy.fault(move |it| it == of_withdraw, busy);
+    drop_call(dropped).await;
+    arrived(&proxy, &withdraw).await;
+    let (second, mut ids) = call(&action);
+    within(ids.recv()).await.unwrap();
+    within(flush()).await;
+    assert_eq!(gate.status(&id).await.status, Status::Pending);
+    drop_call(second).await;
+    within(flush()).await;
+    assert_eq!(gate.status(&id).await.status, Status::Cancelled);
+}

@@ -9,7 +9,7 @@ import rfc8785
 from . import loop
 from .approval import Approval
 from .connection import Connection, OnPending
-from .errors import GateError
+from .errors import GateError, ProblemError
 from .handle import CORRELATION_ID, Handle, approval_id
 from .interest import Interest
 from .options import check_seconds
@@ -131,7 +131,7 @@ class Action:
         interest = Interest(self.connection, run, stays_open=is_shared or (may_come_back and is_named))
         try:
             approval = await self._submit_run(run, interest)
-            interest.stays_open = True
+            interest.release()
         finally:
             interest.end()
         return Pending(
@@ -177,6 +177,8 @@ class Action:
             # In a task of its own: if the caller is cancelled now, the withdrawal must not overtake the request.
             return await retry_first_contact(lambda: loop.finish(call(interest.share())))
         except GateError as error:
+            if isinstance(error, ProblemError) and error.status == 409:
+                interest.release()  # the name is that of another request
             raise (after_submit(error) if may_be_accepted else before_submit(error)) from None
 
     def _callback(self) -> dict[str, str] | None:

@@ -99,7 +99,10 @@ async def _ended(work: Coroutine[Any, Any, T]) -> None:
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
     """Awaits `work` on this loop, where it goes on in the background if the caller is cancelled."""
-    return await asyncio.shield(asyncio.wrap_future(spawn(work)))
+    future = asyncio.wrap_future(spawn(work))
+    future.add_done_callback(lambda it: it.cancelled() or it.exception())  # which a cancelled caller does not read
+    await asyncio.wait([future])
+    return future.result()
 
 
 def spawn(work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
