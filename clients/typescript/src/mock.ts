@@ -6,7 +6,7 @@
 // The client is the real one: it waits, verifies signed receipts and permits (each mock has a key of its own), claims and
 // reports. Only the network is missing.
 
-import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, randomBytes, sign, type KeyObject } from "node:crypto";
 import type { NewCallback } from "./action.js";
 import { signCallback } from "./callback.js";
 import type { Fetch } from "./client.js";
@@ -88,7 +88,7 @@ export class MockGate {
   /** The requests that were accepted, in order. */
   readonly requests: MockRequest[] = [];
   readonly #policy: (request: MockRequest) => Answer;
-  readonly #key = generateKeyPairSync("ed25519");
+  readonly #key = makeKey();
   readonly #callbackKey = randomBytes(32);
   readonly #approvals = new Map<string, Stored>();
   readonly #nonces = new Map<string, string>();
@@ -221,17 +221,25 @@ export class MockGate {
   #sign(typ: string, claims: object): string {
     const parts = [{ alg: "EdDSA", kid: "mock", typ }, claims];
     const signed = parts.map((part) => Buffer.from(toCanonical(part)).toString("base64url")).join(".");
-    return `${signed}.${sign(null, Buffer.from(signed), this.#key.privateKey).toString("base64url")}`;
+    return `${signed}.${sign(null, Buffer.from(signed), this.#key).toString("base64url")}`;
   }
 
   /** What the gate publishes, to verify a proof with. */
   get keys(): { keys: unknown[]; issuers: string[] } {
-    return { keys: [{ ...this.#key.publicKey.export({ format: "jwk" }), kid: "mock" }], issuers: [ISSUER] };
+    return { keys: [{ ...createPublicKey(this.#key).export({ format: "jwk" }), kid: "mock" }], issuers: [ISSUER] };
   }
 }
 
 function idOf({ agentName, correlationId }: MockRequest): string {
   return approvalId(agentName, correlationId);
+}
+
+/** What comes before the 32 bytes of a private key of Ed25519 in PKCS #8 (RFC 8410). */
+const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** Node hangs if the job of its `generateKeyPairSync` is collected as garbage while the key is exported: both lock it. */
+function makeKey(): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([PKCS8, randomBytes(32)]), format: "der", type: "pkcs8" });
 }
 
 function problem(status: number, kind: string, detail: string): Response {
