@@ -61,7 +61,8 @@ fn examples(outcome: &str, number: usize) -> String {
         .collect();
     let example = json!({
         "name": "x", "outcome": outcome,
-        "request": {"agentName": "A", "actionDescription": "Pay an invoice", "parameters": parameters},
+        "request": {"agentName": "A", "actionDescription": "Pay an invoice", "approverEmails": ["a@example.com"],
+                    "parameters": parameters},
     });
     json!(vec![example; number]).to_string()
 }
