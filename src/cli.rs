@@ -7,6 +7,7 @@ mod check;
 mod clock;
 mod copied;
 mod demo;
+mod environment;
 mod evidence;
 mod held;
 mod index;
@@ -278,8 +279,7 @@ fn or_fail(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
 
 /// Names settings that have no effect, never their values.
 fn print_unknown_settings() {
-    let names = std::env::vars_os().map(|(name, _)| name);
-    for setting in KnownSettings::with_any_channel().unknown(names) {
+    for setting in KnownSettings::with_any_channel().unknown(environment::names()) {
         let nearest = setting.nearest.map(|it| format!(": {it} may be meant"));
         let nearest = nearest.unwrap_or_default();
         let name = setting.name;

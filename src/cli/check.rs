@@ -15,6 +15,7 @@ use human_oversight::config::{Config, ConfigErrors, TableSettings, upgrade_items
 use human_oversight::values::Address;
 use serde_json::{Value, json};
 
+use super::environment;
 use super::maintenance::named;
 use super::output::show;
 use super::value_parsers;
@@ -62,8 +63,7 @@ pub(crate) async fn run(options: Options) -> ExitCode {
 fn print_settings() {
     let lookup = |name: &str| std::env::var(name).ok();
     let settings = Settings::read(lookup);
-    let names = std::env::vars_os().map(|(name, _)| name);
-    for (name, value) in settings.known().in_force(names, lookup) {
+    for (name, value) in settings.known().in_force(environment::names(), lookup) {
         let shown = match value.as_deref().map(str::trim) {
             None => "(not shown)",
             Some(_) if settings.cannot_use(&name) => "(not shown, because it cannot be used)",

@@ -18,6 +18,7 @@ use human_oversight_protocol::receipt;
 use human_oversight_protocol::types::Approval;
 use serde::Serialize;
 
+use super::environment;
 use super::output::say;
 use super::serve;
 
@@ -77,8 +78,7 @@ fn settings() -> anyhow::Result<Config> {
     // A setting that cannot be used is a fault, also one that is left out.
     let config = serve::settings()?;
     let known = KnownSettings::with(config.policy.as_ref());
-    let names = std::env::vars_os().map(|(name, _)| name);
-    let in_force = known.in_force(names, lookup).into_keys();
+    let in_force = known.in_force(environment::names(), lookup).into_keys();
     let left_out: Vec<String> = in_force.filter(|name| !is_taken(name)).collect();
     if !left_out.is_empty() {
         let left_out = left_out.join(", ");

@@ -17,6 +17,7 @@ use human_oversight::version::VERSION;
 use tokio::net::TcpListener;
 
 use super::clock::clock;
+use super::environment;
 use super::log;
 
 /// The longest time from a signal to the end of the process.
@@ -174,7 +175,7 @@ async fn stop_signal() -> io::Result<&'static str> {
 
 /// Names settings that have no effect, never their values.
 fn warn_of_unknown_settings(known: &KnownSettings) {
-    for setting in known.unknown(std::env::vars_os().map(|(name, _)| name)) {
+    for setting in known.unknown(environment::names()) {
         let (name, nearest) = (setting.name, setting.nearest);
         tracing::warn!(
             name,

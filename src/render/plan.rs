@@ -188,23 +188,24 @@ fn addresses(approval: &Approval, people: &[usize]) -> String {
     people.collect::<Vec<_>>().join(", ")
 }
 
-/// Who was asked by the escalation of the open stage, or of the last one, if there was one.
-pub(super) fn describe_escalation(approval: &Approval, zone: &Zone) -> Option<Sentence> {
+/// When the open stage was escalated, or the last one that was, the people whom that asked, and their groups.
+fn last_escalation(approval: &Approval) -> Option<(Timestamp, Vec<usize>, String)> {
     let escalation = approval.plan.escalation.as_ref()?;
     let (at, people) = approval.last_escalation()?;
-    if people.is_empty() {
-        return None;
-    }
-    let (people, groups) = (addresses(approval, &people), escalation.from.join(", "));
+    (!people.is_empty()).then(|| (at, people, escalation.from.join(", ")))
+}
+
+/// Who was asked by the escalation, if there was one.
+pub(super) fn describe_escalation(approval: &Approval, zone: &Zone) -> Option<Sentence> {
+    let (at, people, groups) = last_escalation(approval)?;
+    let people = addresses(approval, &people);
     let words = format!(" there was no decision, so more people were asked: {people} ({groups}).");
     Some(Sentence::new("By ").time(zone.time(at)).words(words))
 }
 
-/// The groups of those people.
+/// The groups that were asked by the escalation, if there was one.
 pub(super) fn escalated_to(approval: &Approval) -> Option<String> {
-    let escalation = approval.plan.escalation.as_ref()?;
-    let (_, people) = approval.last_escalation()?;
-    (!people.is_empty()).then(|| escalation.from.join(", "))
+    last_escalation(approval).map(|(.., groups)| groups)
 }
 
 fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {

@@ -416,6 +416,14 @@ async fn redeliver(gate: &TestGate, id: &str) -> usize {
     again["queued"].as_u64().unwrap() as usize
 }
 
+/// A gate whose channel cannot be reached, and is left alone after the first attempt.
+async fn gate_whose_channel_rests() -> TestGate {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    gate_with(POLICY, &[("HO_CHANNEL_LEDGER", &url)]).await
+}
+
 /// Sweeps every ten minutes.
 async fn sweep_for(gate: &TestGate, seconds: u64) {
     for _ in 0..seconds / 600 {
@@ -426,10 +434,7 @@ async fn sweep_for(gate: &TestGate, seconds: u64) {
 
 #[tokio::test]
 async fn a_channel_that_cannot_be_reached_holds_up_nothing_and_is_tried_again() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
-    let gate = gate_with(POLICY, &[("HO_CHANNEL_LEDGER", &url)]).await;
+    let gate = gate_whose_channel_rests().await;
     let first = ask(&gate).await;
     let second = ask(&gate).await;
     // The second one is not tried while the channel rests, and that is no attempt.

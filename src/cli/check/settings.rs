@@ -7,6 +7,8 @@ use human_oversight::config::{
 };
 use human_oversight::policy::Policy;
 
+use super::super::environment;
+
 /// The settings as the program has them, and as the deployed gate would judge them.
 pub(super) struct Settings {
     /// With the errors of the settings as they are judged.
@@ -104,9 +106,7 @@ impl Settings {
     /// A line for each fault, or one that there is none.
     pub(super) fn check(&self, lookup: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
         let mut found: Vec<Finding> = self.errors.iter().map(|it| self.judge(it)).collect();
-        let unknown = self
-            .known()
-            .unknown(std::env::vars_os().map(|(name, _)| name));
+        let unknown = self.known().unknown(environment::names());
         found.extend(unknown.into_iter().map(|UnknownSetting { name, nearest }| {
             let nearest = nearest.map(|it| format!(": {it} may be meant"));
             Finding::warning(format!(

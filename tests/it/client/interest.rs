@@ -37,6 +37,13 @@ async fn drop_call(call: JoinHandle<Outcome<String>>) {
     assert!(call.await.unwrap_err().is_cancelled());
 }
 
+/// The last call withdraws the request when it is dropped.
+async fn assert_withdrawn_after(gate: &TestGate, last: JoinHandle<Outcome<String>>, id: &str) {
+    drop_call(last).await;
+    within(flush()).await;
+    assert_eq!(gate.status(id).await.status, Status::Cancelled);
+}
+
 fn hold(proxy: &Proxy, call: &'static str) -> Arc<Semaphore> {
     let permits = Arc::new(Semaphore::new(0));
     proxy.fault(move |it| it == call, Fault::Hold(Arc::clone(&permits)));
@@ -91,9 +98,7 @@ async fn the_last_call_under_a_name_that_is_dropped_withdraws_the_request() {
     drop_call(first).await;
     within(flush()).await;
     assert_eq!(gate.status(&id).await.status, Status::Pending);
-    drop_call(second).await;
-    within(flush()).await;
-    assert_eq!(gate.status(&id).await.status, Status::Cancelled);
+    assert_withdrawn_after(&gate, second, &id).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,9 +119,7 @@ async fn a_call_under_the_same_name_that_fails_leaves_the_request_to_the_first()
     within(flush()).await;
     assert!(proxy.all_faults_applied());
     assert_eq!(gate.status(&id).await.status, Status::Pending);
-    drop_call(first).await;
-    within(flush()).await;
-    assert_eq!(gate.status(&id).await.status, Status::Cancelled);
+    assert_withdrawn_after(&gate, first, &id).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,7 +143,5 @@ async fn a_withdrawal_that_is_tried_again_spares_the_request_of_a_call_that_wait
     within(ids.recv()).await.unwrap();
     within(flush()).await;
     assert_eq!(gate.status(&id).await.status, Status::Pending);
-    drop_call(second).await;
-    within(flush()).await;
-    assert_eq!(gate.status(&id).await.status, Status::Cancelled);
+    assert_withdrawn_after(&gate, second, &id).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::receiver::Receiver;
-use super::{POLICY, ask, gate_that_tells, gate_with, outbox, redeliver};
+use super::{ask, gate_that_tells, gate_whose_channel_rests, gate_with, outbox, redeliver};
 use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{Log, TestGate};
@@ -28,10 +28,7 @@ async fn redeliver_on_store(gate: &TestGate, id: &str) -> (String, i32) {
 /// The second one waits for a channel that is left alone: it was never tried.
 #[tokio::test]
 async fn what_waits_unsent_for_a_channel_that_is_left_alone_is_queued_for_the_next_sweep() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
-    let gate = gate_with(POLICY, &[("HO_CHANNEL_LEDGER", &url)]).await;
+    let gate = gate_whose_channel_rests().await;
     let _tried = ask(&gate).await;
     let [by_command, by_all, by_gate] = [ask(&gate).await, ask(&gate).await, ask(&gate).await];
     let state = async |id: &str| outbox(&gate, id).await[0].clone();
