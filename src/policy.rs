@@ -79,7 +79,7 @@ impl Policy {
         Ok(Self {
             digest: Digest(sha256(text.as_bytes())),
             allowed: surroundings.allowed.clone(),
-            object_ids: groups::object_ids(&document.groups),
+            object_ids: groups::object_ids(document.people()),
             directory_groups: groups::directory_groups(&document.groups),
             document,
         })
@@ -180,12 +180,26 @@ impl Policy {
     /// A person, with the object id that the policy or the list of approvers gives the address.
     pub fn member(&self, address: &Address) -> Member {
         let listed = || self.allowed.object_id(address);
-        let known = self.object_ids.get(&address.as_str().to_ascii_lowercase());
         Member {
             address: address.clone(),
-            object_id: known.copied().or_else(listed),
+            object_id: self.object_id_of(address).or_else(listed),
             group: self.directory_group_of(address).cloned(),
         }
+    }
+
+    /// The object id that the policy gives an address.
+    pub fn object_id_of(&self, address: &Address) -> Option<Uuid> {
+        let address = address.as_str().to_ascii_lowercase();
+        self.object_ids.get(&address).copied()
+    }
+
+    /// The addresses to which the policy gives an object id.
+    pub fn addresses_of(&self, object_id: Uuid) -> impl Iterator<Item = Address> {
+        let ids = self
+            .object_ids
+            .iter()
+            .filter(move |(_, id)| **id == object_id);
+        ids.filter_map(|(address, _)| Address::from_known(address))
     }
 
     /// The group or role of the directory that the holder of an address must have when they decide, if a group of the

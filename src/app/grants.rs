@@ -168,11 +168,11 @@ impl App {
         Ok(is_rejected? || is_revoked)
     }
 
-    /// Whether the operator's list still has an approver who was identified so.
+    /// Whether the operator's list, and the policy, still have an approver who was identified so.
     pub(super) fn is_allowed(&self, address: &Address, assurance: Assurance) -> bool {
         let allowed = &self.config.allowed_approvers;
         let object_id = assurance.object_id();
-        let is_member = object_id.and_then(|id| allowed.lists_object_id(address, id));
+        let is_member = object_id.and_then(|id| self.has_object_id(address, id));
         // Only a sign-in was held against the group.
         let is_known = object_id.is_some() || !self.takes_group(address);
         allowed.allows(address) && is_member != Some(false) && is_known

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::error::Error;
 use super::state::App;
 use crate::azure::{Member, NotSignedIn};
 use crate::domain::{Approval, Approver, Assurance, SignInFault, SignedIn};
+use crate::policy::{self, Policy};
 use crate::store::{ClockDifference, ReadError, RowVersion, Versioned};
 use crate::values::{Address, ApprovalId, DirectoryGroup, Timestamp};
 
@@ -112,9 +115,8 @@ impl App {
         };
         let may_decide = |identified: &Identified| {
             let address = &approval.approvers[identified.approver].address;
-            let allowed = &self.config.allowed_approvers;
-            allowed.allows(address)
-                && !principal.is_some_and(|person| allowed.is_same_person(person, address))
+            self.config.allowed_approvers.allows(address)
+                && !principal.is_some_and(|person| self.is_same_person(person, address))
         };
         let identified = identified.filter(may_decide).ok_or(Error::Hidden(None))?;
         let sign_in = match &caller.member {
@@ -276,13 +278,33 @@ impl App {
         self.belongs_to(address, member) || name.is_some_and(|name| name.is_same_person(address))
     }
 
-    /// Whether an address belongs to a member: by object id if the operator's list has one, otherwise by the
-    /// name of the member.
+    /// Whether an address belongs to a member: by object id if the policy or the operator's list has one, otherwise by
+    /// the name of the member.
     pub(super) fn belongs_to(&self, address: &Address, member: &Member) -> bool {
-        let by_id = &self.config.allowed_approvers;
-        let by_id = by_id.lists_object_id(address, member.object_id);
+        let by_id = self.has_object_id(address, member.object_id);
         by_id.unwrap_or_else(|| {
             Address::from_known(&member.name).is_some_and(|name| name.is_same_mailbox(address))
         })
+    }
+
+    /// Whether two addresses belong to one person, by the policy or the operator's list.
+    fn is_same_person(&self, one: &Address, other: &Address) -> bool {
+        let by_policy =
+            |policy: &Policy| policy::is_same_person(&policy.member(one), &policy.member(other));
+        self.config.allowed_approvers.is_same_person(one, other)
+            || self.config.policy.as_ref().is_some_and(by_policy)
+    }
+
+    /// Whether the policy or else the operator's list gives an address this object id; `None` if neither gives it one.
+    /// Where the list gives it several, the policy's is one of them.
+    pub(super) fn has_object_id(&self, address: &Address, object_id: Uuid) -> Option<bool> {
+        let policy = self.config.policy.as_ref();
+        match policy.and_then(|it| it.object_id_of(address)) {
+            Some(known) => Some(known == object_id),
+            None => {
+                let allowed = &self.config.allowed_approvers;
+                allowed.lists_object_id(address, object_id)
+            }
+        }
     }
 }

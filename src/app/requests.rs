@@ -184,6 +184,8 @@ impl App {
     fn addresses_of(&self, member: &Member) -> Vec<Address> {
         let allowed = &self.config.allowed_approvers;
         let mut addresses = allowed.addresses_of(member.object_id);
+        let policy = self.config.policy.iter();
+        addresses.extend(policy.flat_map(|it| it.addresses_of(member.object_id)));
         addresses.extend(Address::from_known(&member.name));
         addresses
     }

@@ -1,8 +1,11 @@
 //! Reads who is absent, and who votes in their place.
 
-use toml::de::DeValue;
+use std::collections::BTreeMap;
 
-use super::groups::read_member;
+use toml::de::DeValue;
+use uuid::Uuid;
+
+use super::groups::{Groups, all_members, object_ids, read_member};
 use super::people::{Member, is_same_person};
 use super::reader::{Members, Node};
 use crate::values::{AllowList, Timestamp};
@@ -29,7 +32,8 @@ impl Absence {
     }
 }
 
-pub(super) fn read(nodes: &Node<'_>, allowed: &AllowList) -> Vec<Absence> {
+pub(super) fn read(nodes: &Node<'_>, groups: &Groups, allowed: &AllowList) -> Vec<Absence> {
+    let mut ids = object_ids(all_members(groups));
     let mut absences: Vec<Absence> = Vec::new();
     for (index, node) in nodes.list().unwrap_or_default().iter().enumerate() {
         if index == MAX_ABSENCES {
@@ -39,7 +43,7 @@ pub(super) fn read(nodes: &Node<'_>, allowed: &AllowList) -> Vec<Absence> {
             break;
         }
         let Some(table) = node.table() else { continue };
-        let Some(absence) = read_absence(table, node, allowed) else {
+        let Some(absence) = read_absence(table, node, &mut ids, allowed) else {
             continue;
         };
         let is_other = |other: &&Absence| {
@@ -57,13 +61,19 @@ pub(super) fn read(nodes: &Node<'_>, allowed: &AllowList) -> Vec<Absence> {
     absences
 }
 
-fn read_absence(mut table: Members<'_>, node: &Node<'_>, allowed: &AllowList) -> Option<Absence> {
+fn read_absence(
+    mut table: Members<'_>,
+    node: &Node<'_>,
+    ids: &mut BTreeMap<String, Uuid>,
+    allowed: &AllowList,
+) -> Option<Absence> {
     table.name = node.name.clone();
     let line = table.line;
     let mut person = |name| {
-        table
-            .require(name)
-            .and_then(|node| read_member(&node, allowed))
+        let node = table.require(name)?;
+        let mut person = read_member(&node, allowed)?;
+        complete_object_id(&mut person, &node, ids);
+        Some(person)
     };
     let (absent, substitute) = (person("person"), person("substitute"));
     for person in [&absent, &substitute].into_iter().flatten() {
@@ -88,6 +98,20 @@ fn read_absence(mut table: Members<'_>, node: &Node<'_>, allowed: &AllowList) ->
         node.fault("ends before it begins: `until` is the end, which is not part of it");
     }
     Some(absence)
+}
+
+/// Gives a person the object id that the address has above; another one is a fault.
+fn complete_object_id(person: &mut Member, node: &Node<'_>, ids: &mut BTreeMap<String, Uuid>) {
+    let address = person.address.as_str().to_ascii_lowercase();
+    match (person.object_id, ids.get(&address)) {
+        (Some(id), Some(known)) if id != *known => {
+            node.fault("has another object id in a group or in an earlier absence");
+        }
+        (Some(id), None) => {
+            ids.insert(address, id);
+        }
+        (_, known) => person.object_id = known.copied(),
+    }
 }
 
 /// A day begins at midnight UTC.

@@ -134,16 +134,19 @@ pub(super) fn read_member(entry: &Node<'_>, allowed: &AllowList) -> Option<Membe
 
 /// Gives each address the object id that another group has for it.
 fn complete_object_ids(groups: &mut Groups) {
-    let known = object_ids(groups);
+    let known = object_ids(all_members(groups));
     for member in groups.values_mut().flat_map(|group| &mut group.members) {
         let known = known.get(&member.address.as_str().to_ascii_lowercase());
         member.object_id = member.object_id.or_else(|| known.copied());
     }
 }
 
-/// The object ids of the groups' members, by address in lower case.
-pub(super) fn object_ids(groups: &Groups) -> BTreeMap<String, Uuid> {
-    let members = groups.values().flat_map(|group| &group.members);
+pub(super) fn all_members(groups: &Groups) -> impl Iterator<Item = &Member> {
+    groups.values().flat_map(|group| &group.members)
+}
+
+/// The object ids of people, by address in lower case.
+pub(super) fn object_ids<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<String, Uuid> {
     let entry = |member: &Member| {
         Some((
             member.address.as_str().to_ascii_lowercase(),
@@ -155,14 +158,13 @@ pub(super) fn object_ids(groups: &Groups) -> BTreeMap<String, Uuid> {
 
 /// The groups and roles of the directory that members must have, by address in lower case.
 pub(super) fn directory_groups(groups: &Groups) -> BTreeMap<String, DirectoryGroup> {
-    let members = groups.values().flat_map(|group| &group.members);
     let entry = |member: &Member| {
         Some((
             member.address.as_str().to_ascii_lowercase(),
             member.group.clone()?,
         ))
     };
-    members.filter_map(entry).collect()
+    all_members(groups).filter_map(entry).collect()
 }
 
 impl Group {

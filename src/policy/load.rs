@@ -9,6 +9,7 @@ use super::demand::read_escalate;
 use super::fault::Fault;
 use super::groups::{self, Groups};
 use super::matched::{MAX_NAME, RuleId};
+use super::people::Member;
 use super::pointer::Pointer;
 use super::read_rule::RuleReader;
 use super::read_values::read_reason;
@@ -49,8 +50,15 @@ pub(super) enum DefaultEffect {
 impl Document {
     pub(super) fn needs_sign_in(&self) -> bool {
         let takes_it = |rule: &Rule| matches!(&rule.kind, Kind::Require(demand) if demand.sign_in);
-        let mut members = self.groups.values().flat_map(|group| &group.members);
+        let mut members = groups::all_members(&self.groups);
         self.rules.iter().any(takes_it) || members.any(|member| member.group.is_some())
+    }
+
+    /// The people whom it names: the members of groups, then those of absences.
+    pub(super) fn people(&self) -> impl Iterator<Item = &Member> {
+        let absences = self.absences.iter();
+        let absences = absences.flat_map(|absence| [&absence.person, &absence.substitute]);
+        groups::all_members(&self.groups).chain(absences)
     }
 
     pub(super) fn refuses_rejected(&self) -> bool {
@@ -95,10 +103,10 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
     }
     let channels = members.take("channels").and_then(|node| node.table());
     let channels = channels.map_or_else(Vec::new, channels::read);
-    let absences = members.take("absence");
-    let absences = absences.map(|node| absence::read(&node, &surroundings.allowed));
     let groups = members.take("groups").and_then(|node| node.table());
     let groups = groups.map_or_else(Groups::new, |table| groups::read(table, surroundings));
+    let absences = members.take("absence");
+    let absences = absences.map(|node| absence::read(&node, &groups, &surroundings.allowed));
     let default = members.take("default").and_then(|node| node.table());
     let none = DefaultEffect::Require { escalate: None };
     let default = default.map_or(none, |table| read_default(table, &groups));

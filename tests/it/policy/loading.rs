@@ -521,6 +521,22 @@ fn one_address_has_one_object_id() {
         faults(&text),
         ["4: item 1 of group `b` has another object id in another group"]
     );
+    let absence = |person: &str, from: &str| {
+        format!(
+            "[[absence]]\nperson = \"{person}\"\nsubstitute = \"y@example.com\"\nfrom = {from}-01-01\nuntil = {from}-01-08\n"
+        )
+    };
+    let text = format!(
+        "version = 1\n{}{}[groups]\na = [\"x@example.com={one}\"]\n",
+        absence(&format!("x@example.com={one}"), "2027"),
+        absence(&format!("X@example.com={other}"), "2028"),
+    );
+    let found = faults(&text);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].ends_with("`person` has another object id in a group or in an earlier absence"),
+        "{found:?}"
+    );
     let roles = "version = 1\n[groups]\na = [\"x@example.com=role:A\"]\nb = [\"X@example.com\"]\n\
                  c = [\"x@example.com=role:B\"]\n[[absence]]\nperson = \"x@example.com=role:A\"\n\
                  substitute = \"y@example.com\"\nfrom = 2027-01-01\nuntil = 2027-01-08\n";

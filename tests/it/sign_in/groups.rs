@@ -4,13 +4,15 @@ use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ON, alice, approving, member, send, visit, visit_and_approve, with_claim};
+use super::{ALICE_ID, ON, alice, approving, member, send, visit, visit_and_approve, with_claim};
 use crate::claim::{NONCE, claim, status_of};
 use crate::harness::{ALICE, BOB, TestGate, request};
 use crate::host::SignIn;
 
 const GROUP: &str = "5e0f1c62-5d3e-4b7a-9c10-2f6e0d8b7a31";
 const OTHER: &str = "5e0f1c62-5d3e-4b7a-9c10-2f6e0d8b7a32";
+
+const BOB_ID: &str = "3c9e7a10-0000-4000-8000-000000000b0b";
 
 const NOT_IN: &str = "says that you are not one of them";
 const UNKNOWN: &str = "not say whether you are one of them";
@@ -191,6 +193,45 @@ stages = [{{ from = "security", approvals = 2 }}]
     let role = json!({"typ": "roles", "val": "Approver"});
     bob["claims"].as_array_mut().unwrap().push(role);
     approve(&gate, &approval, &bob).await;
+}
+
+#[tokio::test]
+async fn a_member_with_an_object_id_in_the_policy_is_that_person_alone() {
+    let policy = format!(
+        r#"
+version = 1
+[groups]
+security = ["alice@example.com={ALICE_ID}"]
+[[rule]]
+id = "one"
+effect = "require"
+stages = [{{ from = "security" }}]
+[[absence]]
+person = "alice@example.com"
+substitute = "bob@example.com={BOB_ID}"
+from = 2020-01-01
+until = 2120-01-01
+"#
+    );
+    let settings = [&ON[..], &[("HO_POLICY", policy.as_str())]].concat();
+    let gate = TestGate::with(&settings).await;
+    for (name, id, renamed) in [
+        (ALICE, ALICE_ID, "alice.smith@example.com"),
+        (BOB, BOB_ID, "bob.jones@example.com"),
+    ] {
+        let approval = gate.ask().await;
+        // Someone else has been given the name.
+        let session = SignIn::session(&member(name, OTHER));
+        let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{name}: {}", page.body);
+        let person = member(renamed, id);
+        let session = SignIn::session(&person);
+        let list = gate.http.get(format!("{}/api/requests", gate.url));
+        let list = list.header("cookie", &session).send().await.unwrap();
+        let listed = list.text().await.unwrap();
+        assert!(listed.contains(&approval.id), "{name}: {listed}");
+        approve(&gate, &approval, &person).await;
+    }
 }
 
 #[tokio::test]
