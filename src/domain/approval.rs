@@ -42,6 +42,11 @@ pub struct Approval {
 #[error("the state does not allow this")]
 pub struct InvalidTransition;
 
+/// Whether the time to claim an approval has passed: by whole seconds, as the receipt and the permit have it.
+pub(super) fn has_lapsed(run_by: Timestamp, now: Timestamp) -> bool {
+    now.unix_seconds() >= run_by.unix_seconds()
+}
+
 impl Approval {
     /// A new request whose approvers the agent chose.
     pub fn new(request: Request, approvers: Vec<Approver>) -> Self {
@@ -131,7 +136,7 @@ impl Approval {
                 execution: Execution::Awaited,
                 run_by,
                 ..
-            } if now >= *run_by => Some(Execution::Lapsed { at: *run_by }),
+            } if has_lapsed(*run_by, now) => Some(Execution::Lapsed { at: *run_by }),
             State::Approved { execution, .. } => Some(execution.clone()),
             _ => None,
         }

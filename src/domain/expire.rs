@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::approval::Approval;
+use super::approval::{Approval, has_lapsed};
 use super::delivery::Notice;
 use super::execution::Execution;
 use super::history::EventKind;
@@ -68,7 +68,7 @@ impl Approval {
             run_by,
             ..
         } = &mut self.state
-            && now >= *run_by
+            && has_lapsed(*run_by, now)
         {
             *execution = Execution::Lapsed { at: *run_by };
             self.log(now, EventKind::Lapsed, None);

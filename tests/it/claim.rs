@@ -194,6 +194,29 @@ async fn an_approval_lapses() {
 }
 
 #[tokio::test]
+async fn no_claim_is_granted_in_the_second_in_which_the_permit_has_lapsed() {
+    let gate = TestGate::with(&[("HO_RUN_WITHIN", "60")]).await;
+    let to = |millis: i64| {
+        let ahead = (millis - gate.now().unix_millis()).rem_euclid(1_000);
+        gate.pass(Duration::from_millis(ahead.unsigned_abs()));
+    };
+    let approval = gate.ask().await;
+    // Near the end of a second, so that the receipt's whole seconds end long before the time in the row.
+    to(900);
+    gate.approve(&approval, ALICE).await;
+    let decided = gate.status(&approval.id).await;
+    let receipt = decided.receipt.unwrap();
+    let keys = gate.client.keys().await.unwrap();
+    let exp = receipt::verify(&receipt, &keys).unwrap().exp.unwrap();
+    let until_exp = exp * 1_000 - gate.now().unix_millis();
+    gate.pass(Duration::from_millis(until_exp.unsigned_abs()));
+    assert_eq!(
+        status_of(gate.client.claim(&approval.id, &claim(NONCE)).await),
+        409
+    );
+}
+
+#[tokio::test]
 async fn a_claim_after_the_deadline_stores_the_timeout() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
