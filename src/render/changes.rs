@@ -98,10 +98,12 @@ impl ChangesView {
         }
     }
 
-    /// As much as an email shows; without parameters, if those are not for emails.
-    pub(super) fn for_mail(mut self, with_parameters: bool) -> Self {
+    /// As much as an email shows in a `share`th of the usual room; without parameters, if those are not for emails.
+    pub(super) fn for_mail(mut self, with_parameters: bool, share: usize) -> Self {
         self.parameters = match self.parameters {
-            Changed::Something(block) if with_parameters => Changed::Something(fold_changes(block)),
+            Changed::Something(block) if with_parameters => {
+                Changed::Something(fold_changes(block, share))
+            }
             _ if !with_parameters => Changed::Unknown,
             parameters => parameters,
         };

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::brand::Brand;
 use super::changes::{Changed, ChangesView};
-use super::fold::fold;
+use super::fold::{SHARES, fold, is_small};
 use super::hand_over::HandOverView;
 use super::parameters::ParametersView;
 use super::plan::{PlanView, describe_escalation};
@@ -190,7 +190,20 @@ pub fn render_email(
             render_outcome(approval, attempt, secrets, brand, now)
         }
         Notice::Request | Notice::Reminder | Notice::FinalReminder => {
-            render_request(approval, attempt, earlier, secrets, disclosure, brand, now)
+            let render = |share| {
+                render_request(
+                    approval,
+                    attempt,
+                    earlier,
+                    secrets,
+                    (disclosure, share),
+                    brand,
+                    now,
+                )
+            };
+            let mut rendered = SHARES.iter().map(|share| render(*share));
+            let small = rendered.find(|(text, html)| is_small(text, html));
+            small.unwrap_or_else(|| render(SHARES[SHARES.len() - 1]))
         }
     };
     let shown = disclosure != ParameterDisclosure::None;
@@ -218,7 +231,7 @@ fn render_request(
     attempt: SendAttempt,
     earlier: &Earlier,
     secrets: &EmailSecrets,
-    disclosure: ParameterDisclosure,
+    (disclosure, share): (ParameterDisclosure, usize),
     brand: &Brand,
     now: Timestamp,
 ) -> (String, String) {
@@ -245,7 +258,7 @@ fn render_request(
         ParameterDisclosure::Full | ParameterDisclosure::Redacted => shorten(
             &parameters,
             &approval.plan.summary,
-            hidden.count,
+            (hidden.count, share),
             &mut defanger,
         ),
     };
@@ -289,7 +302,7 @@ fn render_request(
         changes: earlier.superseded.as_ref().map(|superseded| {
             let write = |text: &str| defanger.defang(text);
             ChangesView::new(approval, superseded, Withheld::InEmail, &brand.zone, write)
-                .for_mail(disclosure != ParameterDisclosure::None)
+                .for_mail(disclosure != ParameterDisclosure::None, share)
         }),
         reason: request
             .reason
@@ -431,11 +444,11 @@ fn render_escalation(
 fn shorten(
     parameters: &Value,
     summary: &[Pointer],
-    hidden: usize,
+    (hidden, share): (usize, usize),
     defanger: &mut Defanger,
 ) -> (Option<ParametersView>, Option<String>) {
     let whole = ParametersView::new(parameters, summary, &mut |text| defanger.defang(text));
-    let shown = fold(whole.clone());
+    let shown = fold(whole.clone(), share);
     let omission = match (shown == whole, hidden) {
         (true, 0) => None,
         (true, 1) => {

@@ -1,4 +1,4 @@
-//! Shortens parameters to what an email shows.
+//! Shortens parameters to what an email shows, and says whether it is small enough then.
 
 use super::block::{Block, Lines, Table};
 use super::diff::Diff;
@@ -16,18 +16,45 @@ const SHOWN_LEVELS: usize = 8;
 const CHANGED_LINES: usize = 60;
 const CHANGED_BYTES: usize = 3_000;
 
-/// The parameters as an email shows them. What it leaves to the page is counted in them.
-pub(super) fn fold(parameters: ParametersView) -> ParametersView {
-    let mut room = Room::new(SHOWN_LINES, SHOWN_BYTES);
+/// The most bytes of an email's HTML, so that mail programs show its end, and of its two parts as they are sent.
+const HTML_BYTES: usize = 60_000;
+const SENT_BYTES: usize = 95_000;
+
+/// The parts of the usual room that are tried, one after another, until an email is small enough: how many bytes a text
+/// takes depends on what must be marked in it.
+pub(super) const SHARES: [usize; 5] = [1, 2, 4, 8, 16];
+
+/// Whether mail programs show an email with these parts to its end.
+pub(super) fn is_small(text: &str, html: &str) -> bool {
+    // As mail programs get it, with two bytes at the end of each line.
+    let html_bytes = html.len() + html.matches('\n').count();
+    html_bytes < HTML_BYTES && sent_bytes(text) + sent_bytes(html) < SENT_BYTES
+}
+
+/// About how many bytes a part has as it is sent (quoted-printable; RFC 2045, section 6.7).
+fn sent_bytes(part: &str) -> usize {
+    let bytes = part.bytes().map(|byte| match byte {
+        b'=' | 0x80.. => 3,
+        b'\n' => 2,
+        _ => 1,
+    });
+    let bytes: usize = bytes.sum();
+    // Each line has at most 76 bytes, of which three end it.
+    bytes + bytes / 73 * 3
+}
+
+/// The parameters as an email shows them in a `share`th of the usual room. What it leaves to the page is counted in them.
+pub(super) fn fold(parameters: ParametersView, share: usize) -> ParametersView {
+    let mut room = Room::new(SHOWN_LINES / share, SHOWN_BYTES / share);
     ParametersView {
         first: parameters.first.map(|block| room.fold(block)),
         rest: parameters.rest.map(|block| room.fold(block)),
     }
 }
 
-/// What changed, as an email shows it.
-pub(super) fn fold_changes(changes: Block) -> Block {
-    Room::new(CHANGED_LINES, CHANGED_BYTES).fold(changes)
+/// What changed, in the same way.
+pub(super) fn fold_changes(changes: Block, share: usize) -> Block {
+    Room::new(CHANGED_LINES / share, CHANGED_BYTES / share).fold(changes)
 }
 
 /// What is left of the email.
@@ -166,7 +193,7 @@ mod tests {
 
     fn folded(value: Value) -> Block {
         let whole = ParametersView::new(&value, &[], &mut str::to_owned);
-        fold(whole).rest.unwrap()
+        fold(whole, 1).rest.unwrap()
     }
 
     #[test]

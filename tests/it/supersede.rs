@@ -350,6 +350,63 @@ async fn without_parameters_in_emails_what_changed_is_on_the_page_alone() {
     }
 }
 
+/// Whatever it takes to mark what the agent and the people wrote.
+#[tokio::test]
+async fn no_change_makes_a_large_email() {
+    let gate = TestGate::with(&[("HO_MAIL_BUDGET", "off"), ("HO_OWNER_BUDGET", "off")]).await;
+    let people: Vec<String> = (0..19)
+        .map(|n| format!("{n}.{}@{}example.com", "a".repeat(55), "long.".repeat(30)))
+        .chain([ALICE.to_owned()])
+        .collect();
+    for piece in [
+        "א1 ",
+        "\u{202e}a",
+        "\"\u{202e}",
+        "&",
+        "а.b ",
+        "'",
+        "e\u{301} ",
+        "&\n",
+        "😀.",
+    ] {
+        let text = |chars: usize| -> String { piece.chars().cycle().take(chars).collect() };
+        let hostile = |end: &str, supersedes: Option<&str>| {
+            let member = |n: usize| {
+                (
+                    format!("{}{n}", text(9)),
+                    json!(format!("{}{end}", text(80))),
+                )
+            };
+            let size = json!(text(90)).to_string().len() + 30;
+            let members = (0..26_000 / size).map(member);
+            let mut body = body(Value::Object(members.collect()), supersedes);
+            body["reason"] = text(2_000).into();
+            body["actionDescription"] = "&".repeat(256).into();
+            body["approverEmails"] = json!(people);
+            body
+        };
+        let earlier = submit(&gate, &hostile("", None)).await;
+        let question = gate.question(&earlier, ALICE);
+        let (words, revise) = (text(1_000), text(999));
+        let form = [
+            ("decision", "reject"),
+            ("code", question.code.as_str()),
+            ("words", words.as_str()),
+            ("revise", revise.as_str()),
+        ];
+        gate.decide(&question, &form).await;
+        let approval = submit(&gate, &hostile("z", Some(&earlier.id))).await;
+        let (_, mail) = seen(&gate, &approval).await;
+        let (html, whole) = (mail.html.len(), mail.source.len());
+        assert!(
+            html < 60_000 && whole < 100_000,
+            "{piece:?}: {html}, {whole}"
+        );
+        assert!(mail.text.contains("more on the page"), "{}", mail.text);
+        gate.reject(&approval, ALICE, "").await;
+    }
+}
+
 #[tokio::test]
 async fn a_large_change_stays_readable() {
     let gate = TestGate::start().await;
