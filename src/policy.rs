@@ -144,9 +144,9 @@ impl Policy {
     }
 
     /// [`Effect::Requester`] as a requirement: one approval of the people whom the agent names.
-    pub fn requirement_of_requester(&self, facts: Vec<String>, asked: &Asked<'_>) -> Requirement {
+    pub fn requirement_of_requester(&self, used_up: Vec<String>, asked: &Asked<'_>) -> Requirement {
         self.document
-            .default_requirement(facts, asked, &|address| self.member(address))
+            .default_requirement(used_up, asked, &|address| self.member(address))
     }
 
     /// The absences in the time from `from` until `until`, in the order of the file.

@@ -104,13 +104,15 @@ impl App {
         let mut effect = policy.evaluate(&asked);
         loop {
             effect = match effect {
-                Effect::Requester { facts } => {
-                    let requirement = policy.requirement_of_requester(facts, &asked);
+                Effect::Requester { used_up } => {
+                    // People and the agent read that a limit is used up; that no rule applies is usual.
+                    let is_usual = used_up.is_empty();
+                    let requirement = policy.requirement_of_requester(used_up, &asked);
                     let until = now + submission.timeout;
                     let is_absent = policy
                         .absences(now, until)
                         .any(|it| requirement.asks_person(&it.person));
-                    if !is_absent {
+                    if is_usual && !is_absent {
                         return requested(submission);
                     }
                     return required(policy, requirement, submission, now);

@@ -25,14 +25,14 @@ pub struct Asked<'a> {
 pub enum Effect {
     /// No rule decides, and the default leaves it to the approvers whom the agent names.
     Requester {
-        /// Why none does.
-        facts: Vec<String>,
+        /// Which limits are used up, so that their rules do not decide.
+        used_up: Vec<String>,
     },
     /// The first candidate whose limit allows it approves; if none does, what the default says.
     Approve {
         /// The rules, in the order of the file.
         candidates: Vec<Candidate>,
-        /// [`Effect::Requester`] or [`Effect::Deny`].
+        /// What the default says.
         otherwise: Box<Self>,
     },
     Deny {

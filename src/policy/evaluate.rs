@@ -82,11 +82,11 @@ impl Document {
         }
     }
 
-    /// What the default demands where it asks people: one approval of those whom the agent names. `facts` say why it is
-    /// the default that decides.
+    /// What the default demands where it asks people: one approval of those whom the agent names. `used_up` says which
+    /// limits are used up, if that is why it decides.
     pub(super) fn default_requirement(
         &self,
-        facts: Vec<String>,
+        used_up: Vec<String>,
         asked: &Asked<'_>,
         member: &dyn Fn(&Address) -> Member,
     ) -> Requirement {
@@ -98,7 +98,7 @@ impl Document {
         demand.rules.push(Matched {
             rule: RuleId::default_rule(),
             is_certain: true,
-            facts,
+            facts: facts(used_up, "no rule applies"),
             tell: Vec::new(),
         });
         fill(&mut demand, asked, member);
@@ -114,21 +114,15 @@ impl Document {
         member: &dyn Fn(&Address) -> Member,
     ) -> Effect {
         let limits = used_up.iter().map(|it| &it.rule.rule);
-        let limits = limits.map(|rule| format!("the limit of rule {rule} is used up"));
-        let facts = |otherwise: &str| {
-            if used_up.is_empty() {
-                vec![otherwise.to_owned()]
-            } else {
-                limits.collect()
-            }
-        };
+        let used_up: Vec<String> = limits
+            .map(|rule| format!("the limit of rule {rule} is used up"))
+            .collect();
         let reason = match &self.default {
             DefaultEffect::Deny(reason) => reason,
             DefaultEffect::Require { escalate } => {
-                let facts = facts("no rule applies");
                 return match escalate {
-                    None => Effect::Requester { facts },
-                    Some(_) => Effect::Require(self.default_requirement(facts, asked, member)),
+                    None => Effect::Requester { used_up },
+                    Some(_) => Effect::Require(self.default_requirement(used_up, asked, member)),
                 };
             }
         };
@@ -136,12 +130,12 @@ impl Document {
             let facts = matched.facts.join("; ");
             [format!("rule {} may apply: {facts}", matched.rule)]
         });
-        let facts = facts("no rule applies for certain").into_iter();
         let otherwise = if used_up.is_empty() {
             DEFAULT_REASON
         } else {
             LIMIT_REASON
         };
+        let facts = facts(used_up, "no rule applies for certain").into_iter();
         Effect::Deny {
             rules: vec![Matched {
                 rule: RuleId::default_rule(),
@@ -173,6 +167,15 @@ fn fill(demand: &mut Requirement, asked: &Asked<'_>, member: &dyn Fn(&Address) -
         let acted_for = acted_for.as_ref();
         acted_for.is_some_and(|person| super::people::is_same_person(person, member))
     });
+}
+
+/// Why the default decides: since limits are used up, or else in these words.
+fn facts(used_up: Vec<String>, otherwise: &str) -> Vec<String> {
+    if used_up.is_empty() {
+        vec![otherwise.to_owned()]
+    } else {
+        used_up
+    }
 }
 
 fn denial(rule: &RuleId) -> String {

@@ -232,7 +232,7 @@ async fn a_used_up_limit_is_the_reason_for_what_the_default_says() {
     let asked = format!(
         "{POLICY}\n[[absence]]\nperson = \"alice@example.com\"\nfrom = {now}\nuntil = {until}\nsubstitute = \"bob@example.com\"\n"
     );
-    for policy in [denied.as_str(), &asked] {
+    for policy in [denied.as_str(), &asked, POLICY] {
         let gate = TestGate::with(&[("HO_POLICY", policy)]).await;
         assert_decided(&gate, "Send a voucher", Status::Approved).await;
         let new = NewApproval {
