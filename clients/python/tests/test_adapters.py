@@ -723,3 +723,26 @@ def test_a_pydantic_model_that_holds_more_than_its_fields_is_refused() -> None:
         assert mock.requests == []
         assert run([Plain(), pydantic.HttpUrl("https://example.com/a"), pydantic.RootModel[int](2)]) == "ran"
     assert mock.requests[0]["parameters"] == {"value": [{"amount": 1}, "https://example.com/a", 2]}
+
+
+def test_a_pydantic_model_in_which_a_field_is_set_while_people_decide_does_not_run() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Patch(pydantic.BaseModel):
+        user_id: str
+        email: str | None = None
+
+    class Command(pydantic.BaseModel):
+        patches: list[Patch]
+
+    def change(_: Any) -> Any:
+        command.patches[0].email = None
+        return APPROVE
+
+    command = Command(patches=[Patch(user_id="1")])
+    ran: list[Any] = []
+    mock = MockGate(change)
+    with mock.gate.scope():
+        text = approval_gate("A", "B")(lambda command: ran.append(command))(command)
+    assert text.refused.reason is Reason.UNVERIFIED
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])

@@ -468,6 +468,42 @@ def test_arguments_that_change_while_people_decide_run_nothing() -> None:
     assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
 
 
+class Grade(str, Enum):
+    HIGH = "high"
+
+
+MOMENT = datetime(2026, 1, 2, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        (Grade.HIGH, "high"),
+        ([1], (1,)),
+        (Order(1), {"amount": 1}),
+        (Decimal("1.10"), "1.10"),
+        ({"high": 1}, {Grade.HIGH: 1}),
+        (MOMENT, MOMENT.replace(tzinfo=ZoneInfo("Europe/Paris"))),
+    ],
+    ids=repr,
+)
+def test_a_value_whose_place_another_of_the_same_form_takes_while_people_decide_does_not_run(
+    value: Any, other: Any
+) -> None:
+    values = [value]
+
+    def change(_: Any) -> Any:
+        values[0] = other
+        return APPROVE
+
+    mock = MockGate(change)
+    with mock.gate.scope():
+        text = gated(lambda values: "ran")(values)
+    assert text.refused.reason is Reason.UNVERIFIED
+    assert mock.outcomes == ["ExecutionFailed"]
+
+
 def test_a_function_that_gives_a_setting_and_changes_the_arguments_asks_no_one(
     mock: MockGate, caplog: pytest.LogCaptureFixture
 ) -> None:

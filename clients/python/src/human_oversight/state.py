@@ -48,6 +48,12 @@ def read_fields(value: Any, fields: Collection[str]) -> dict[str, Any]:
     return {name: state[name] if name in state else getattr(type(value), name) for name in fields} | extra
 
 
+def read_set_fields(model: Any) -> frozenset[str]:
+    """The fields of a model of Pydantic that do not just have their defaults: a function can leave out the others
+    (`exclude_unset`)."""
+    return frozenset(_read_state(model).get("__pydantic_fields_set__") or ())
+
+
 def _check_names(value: Any, hidden: Collection[str]) -> None:
     if hidden:
         raise refuse(value, f"holds {', '.join(sorted(map(str, hidden)))}, which people would not be shown")
