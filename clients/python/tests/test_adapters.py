@@ -650,6 +650,25 @@ def test_arguments_that_json_cannot_carry_are_refused_before_anyone_is_asked() -
     assert mock.requests == []
 
 
+def test_a_context_of_a_framework_is_left_out() -> None:
+    agents = pytest.importorskip("agents")
+    from langgraph.runtime import Runtime
+    from mcp.server.mcpserver import Context
+    from pydantic_ai import RunContext
+    from pydantic_ai.models.test import TestModel
+    from pydantic_ai.usage import RunUsage
+
+    class Own(agents.RunContextWrapper):  # type: ignore[name-defined, misc]
+        pass
+
+    run = RunContext(deps=None, model=TestModel(), usage=RunUsage())
+    mock = MockGate()
+    with mock.gate.scope():
+        for context in (agents.RunContextWrapper(None), Own(None), Runtime(), Context(), run):
+            assert approval_gate("A", "B")(lambda context, user_id: "ran")(context, "1") == "ran"
+            assert mock.requests[-1]["parameters"] == {"user_id": "1"}
+
+
 def test_a_pydantic_model_is_shown_as_the_function_gets_it() -> None:
     pydantic = pytest.importorskip("pydantic")
 

@@ -8,6 +8,8 @@ import inspect
 import json
 import logging
 import math
+import sys
+import types
 import typing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -530,13 +532,35 @@ def test_an_argument_named_like_a_context_is_shown(mock: MockGate) -> None:
     assert shown(mock) == {"ctx": "a", "context": {"b": 1}}
 
 
-def test_an_object_of_a_framework_that_is_no_context_is_not_left_out(mock: MockGate) -> None:
-    document = type("Document", (), {"__module__": "langchain_core.documents"})
-    context = type("RunContext", (), {"__module__": "pydantic_ai._run_context"})
-    assert gated(lambda value: "ran")(document()).refused.reason is Reason.INVALID
-    assert mock.requests == []
-    assert gated(lambda value: "ran")(context()) == "ran"
-    assert shown(mock) == {}
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("agents.orders", "Context"),
+        ("agents.orders", "ToolContext"),
+        ("langchain_core.documents", "Document"),
+        ("mcp.orders", "Context"),
+        ("pydantic_ai._run_context", "RunContext"),
+    ],
+)
+@pytest.mark.parametrize("has_file", [True, False])
+def test_a_class_that_is_named_as_one_of_a_framework_is_not_left_out(
+    mock: MockGate, module: str, name: str, has_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = types.ModuleType(module)
+    kind = dataclasses.make_dataclass(name, ["amount"], namespace={"__module__": module})
+    setattr(made, name, kind)
+    if has_file:
+        made.__file__ = str(tmp_path / f"{module.replace('.', '/')}.py")
+    monkeypatch.setitem(sys.modules, module, made)
+
+    def pay(order: Any) -> str:
+        return "paid"
+
+    assert gated(pay)(kind(50)) == "paid"
+    assert shown(mock) == {"order": {"amount": 50}}
+    pay.__annotations__["order"] = kind
+    assert gated(pay)(kind(60)) == "paid"
+    assert shown(mock) == {"order": {"amount": 60}}
 
 
 def test_a_setting_that_json_cannot_carry_is_refused(mock: MockGate) -> None:
