@@ -32,6 +32,7 @@ from .connection import Connection
 from .gate import Gate
 from .handle import approval_id
 from .jws import encode
+from .mock_limits import faults
 from .parameters import Parameters
 from .receipts import PERMIT, RECEIPT, digest
 
@@ -140,20 +141,25 @@ class MockGate:
 
     def _submit(self, request: Request) -> httpx.Response:
         id_ = approval_id(request["agentName"], request["correlationId"])
-        if not request.get("approverEmails"):
-            return _problem(422, "invalid", "There is no approver.")
+        if found := "; ".join(faults(request)):
+            return _problem(422, "invalid", f"The request is invalid: {found}")
         stored = [it for it in self.requests if approval_id(it["agentName"], it["correlationId"]) == id_]
         if any(rfc8785.dumps(it) != rfc8785.dumps(request) for it in stored):
             return _problem(
                 409, "conflict", "The correlationId is taken by another request for this agent. Use a new one."
             )
         if not stored:
+            if "supersedes" in request and not self._is_over(request["supersedes"]):
+                return _problem(422, "invalid", "/supersedes must be the id of a request that ended without approval")
             answer = self._ask(request)
             if answer == PAUSE:
                 return _problem(403, "paused", "The mock is paused.")
             self.requests.append(request)
             self._approvals[id_] = self._answered(id_, request, answer)
         return httpx.Response(202, json=self._approvals[id_])
+
+    def _is_over(self, id_: str) -> bool:
+        return id_ in self._approvals and self._approvals[id_]["status"] in ("Rejected", "Timeout")
 
     def _ask(self, request: Request) -> Answer:
         try:
