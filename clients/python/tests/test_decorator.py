@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum, Flag, IntEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest.mock import MagicMock
@@ -272,6 +272,17 @@ class NotedDay(date):
     pass
 
 
+class NotedColor(Enum):
+    RED = "red"
+
+
+class NotedShade(str, Enum):
+    DARK = "dark"
+
+    def __init__(self, value: str) -> None:
+        self.target = "evil"
+
+
 class NotedPath(PurePosixPath):
     __slots__ = ("target",)
 
@@ -299,6 +310,8 @@ def with_attribute(value: Any) -> Any:
         {with_attribute(Noted("a")): 1},
         with_attribute(NotedNumber(1)),
         with_attribute(NotedDay(2026, 1, 2)),
+        with_attribute(NotedColor.RED),
+        {NotedShade.DARK: 1},
         with_attribute(NotedPath("a")),
     ],
     ids=lambda value: type(value).__name__,
@@ -312,6 +325,13 @@ def test_what_is_shown_whole_is_no_matter_of_its_class(mock: MockGate) -> None:
     class Box(Order, typing.Generic[typing.TypeVar("V")]):  # type: ignore[misc]
         unit: str = dataclasses.field(default="kg", init=False)
 
+    class Slim(date):
+        __slots__ = ()
+
+    class Places(Flag):
+        HERE = 1
+        THERE = 2
+
     class Day(date):
         def isoformat(self) -> str:
             return "never"
@@ -319,9 +339,10 @@ def test_what_is_shown_whole_is_no_matter_of_its_class(mock: MockGate) -> None:
     pair = collections.namedtuple("pair", "a b")(1, 2)
     value = [Box[int](3), Slotted(2), ExtendedOnly(2)]
     value += [pair, collections.OrderedDict(a=1), Day(2026, 1, 2), PurePosixPath("a/b"), Path("c")]
+    value += [Slim(2026, 1, 2), Places.HERE, Places.HERE | Places.THERE, ~Places.HERE]
     assert gated(lambda value: "ran")(value) == "ran"
     whole = [{"amount": 3, "unit": "kg"}, {"amount": 2}, {"amount": 2}]
-    assert shown(mock) == {"value": [*whole, [1, 2], {"a": 1}, "2026-01-02", "a/b", "c"]}
+    assert shown(mock) == {"value": [*whole, [1, 2], {"a": 1}, "2026-01-02", "a/b", "c", "2026-01-02", 1, 3, 2]}
 
 
 def test_a_field_that_is_not_set_is_refused(mock: MockGate) -> None:
@@ -433,7 +454,7 @@ def test_a_moment_is_shown_with_its_offset_from_utc(mock: MockGate) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, math.inf, 2**53, 1e17, {1: "a"}, {"a"}, b"bytes", object(), "\ud800", [[math.nan]], len],
+    [math.nan, math.inf, 2**53, 1e17, -0.0, [-0.0], {1: "a"}, {"a"}, b"bytes", object(), "\ud800", [[math.nan]], len],
     ids=repr,
 )
 def test_what_json_cannot_carry_is_refused_before_anyone_is_asked(mock: MockGate, value: Any) -> None:

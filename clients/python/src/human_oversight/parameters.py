@@ -120,8 +120,13 @@ _WRITTEN: dict[type, Callable[[Any], str]] = {
 """What is written as a text: as its base class writes it, also where a class of its own would write another one."""
 
 
+_OF_ENUM = ("__objclass__", "_inverted_", "_name_", "_sort_order_", "_value_")
+"""What the module `enum` sets on each member."""
+
+
 def _value_of(member: Enum, unshown: list[Any], depth: int) -> Any:
     """The value of a member, in plain values. A member that is a text or a number itself could be another one."""
+    check_state(member, but=_OF_ENUM)
     plain = to_plain(member.value, unshown, depth)
     for kind in (str, int, float):
         if isinstance(member, kind) and getattr(kind, f"__{kind.__name__}__")(member) != plain:
@@ -144,6 +149,8 @@ def _exact(number: int | float) -> int | float:
     # A float beyond it is whole.
     if abs(number) > MAX_INTEGER:
         raise ParametersError(f"{number} is beyond ±(2^53 - 1): send it as a string")
+    if number == 0 and math.copysign(1, number) < 0:
+        raise ParametersError("-0.0 would be shown as 0: send 0, or a string")
     return number
 
 
