@@ -766,6 +766,14 @@ def test_a_tool_call_names_the_request(mock: MockGate) -> None:
     assert (len(mock.requests), ran) == (2, ["1", "1"])
 
 
+@pytest.mark.parametrize("names", [(), ("",), ("run 1", ""), ("run 1", None)])
+def test_a_tool_call_without_an_id_names_no_request(mock: MockGate, names: Any) -> None:
+    delete = gated(lambda user_id: "ran")
+    with tool_call(*names):
+        assert [delete("1"), delete("1"), delete("2")] == ["ran", "ran", "ran"]
+    assert len({it["correlationId"] for it in mock.requests}) == 3
+
+
 def test_a_tool_call_names_the_outer_of_two_gated_functions(mock: MockGate) -> None:
     @gated
     def inner(n: int) -> str:
