@@ -650,6 +650,25 @@ def test_arguments_that_json_cannot_carry_are_refused_before_anyone_is_asked() -
     assert mock.requests == []
 
 
+def test_a_context_of_a_framework_is_left_out() -> None:
+    agents = pytest.importorskip("agents")
+    from langgraph.runtime import Runtime
+    from mcp.server.mcpserver import Context
+    from pydantic_ai import RunContext
+    from pydantic_ai.models.test import TestModel
+    from pydantic_ai.usage import RunUsage
+
+    class Own(agents.RunContextWrapper):  # type: ignore[name-defined, misc]
+        pass
+
+    run = RunContext(deps=None, model=TestModel(), usage=RunUsage())
+    mock = MockGate()
+    with mock.gate.scope():
+        for context in (agents.RunContextWrapper(None), Own(None), Runtime(), Context(), run):
+            assert approval_gate("A", "B")(lambda context, user_id: "ran")(context, "1") == "ran"
+            assert mock.requests[-1]["parameters"] == {"user_id": "1"}
+
+
 def test_a_pydantic_model_is_shown_as_the_function_gets_it() -> None:
     pydantic = pytest.importorskip("pydantic")
 
@@ -723,3 +742,26 @@ def test_a_pydantic_model_that_holds_more_than_its_fields_is_refused() -> None:
         assert mock.requests == []
         assert run([Plain(), pydantic.HttpUrl("https://example.com/a"), pydantic.RootModel[int](2)]) == "ran"
     assert mock.requests[0]["parameters"] == {"value": [{"amount": 1}, "https://example.com/a", 2]}
+
+
+def test_a_pydantic_model_in_which_a_field_is_set_while_people_decide_does_not_run() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Patch(pydantic.BaseModel):
+        user_id: str
+        email: str | None = None
+
+    class Command(pydantic.BaseModel):
+        patches: list[Patch]
+
+    def change(_: Any) -> Any:
+        command.patches[0].email = None
+        return APPROVE
+
+    command = Command(patches=[Patch(user_id="1")])
+    ran: list[Any] = []
+    mock = MockGate(change)
+    with mock.gate.scope():
+        text = approval_gate("A", "B")(lambda command: ran.append(command))(command)
+    assert text.refused.reason is Reason.UNVERIFIED
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])

@@ -1,8 +1,10 @@
 """Callbacks: which count, and an agent that does not wait."""
 
 import re
+from email.message import Message
 from typing import Any
 
+import httpx
 import pytest
 from conftest import REPOSITORY
 from vectors import read
@@ -27,8 +29,25 @@ def named(cases: list[dict[str, Any]]) -> list[Any]:
     return [pytest.param(case, id=case["name"]) for case in cases]
 
 
+def to_message(headers: dict[str, str]) -> Message:
+    """As `http.server` has them."""
+    message = Message()
+    for name, value in headers.items():
+        message[name] = value
+    return message
+
+
+FORMS: dict[str, Any] = {
+    "mapping": dict,
+    "pairs": lambda headers: list(headers.items()),
+    "message": to_message,
+    "bytes": lambda headers: [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()],
+    "httpx": lambda headers: httpx.Headers({name.encode(): value.encode() for name, value in headers.items()}),
+}
+
+
 @pytest.mark.parametrize("case", named(VECTORS["cases"]))
-@pytest.mark.parametrize("form", [dict, lambda headers: list(headers.items())], ids=["mapping", "pairs"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_callback_counts_as_the_vectors_say(case: dict[str, Any], form: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: VECTORS["now"])
     body = bytes.fromhex(case["hex"]) if "hex" in case else case["body"].encode()

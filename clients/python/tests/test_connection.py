@@ -157,7 +157,7 @@ def test_what_is_no_gate_is_found_before_anyone_is_asked(status: int, body: Any,
     assert refused.value.no_one_was_asked
 
 
-@pytest.mark.parametrize(("status", "cause"), [(401, "HO_KEY is missing or wrong"), (404, "no gate at this address")])
+@pytest.mark.parametrize(("status", "cause"), [(401, "HO_KEY is missing or wrong"), (404, "HO_AUDIENCE must name")])
 def test_a_check_names_the_setting_that_only_the_status_finds(status: int, cause: str) -> None:
     mock = MockGate()
 
@@ -168,6 +168,21 @@ def test_a_check_names_the_setting_that_only_the_status_finds(status: int, cause
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     with pytest.raises(SettingsError, match=cause):
         Gate("https://mock.invalid", "wrong", http=http).check()
+
+
+def test_a_gate_that_takes_access_tokens_alone_is_not_called_missing() -> None:
+    mock = MockGate()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return mock._respond(request) if request.url.path == "/api/keys" else httpx.Response(404)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    with pytest.raises(Refused) as refused:
+        Gate("https://mock.invalid", "key", approvers=["a@b.example"], http=http).action("A", "B").submit({})
+    assert refused.value.reason is Reason.MISCONFIGURED
+    assert "HO_AUDIENCE must name" in (refused.value.detail or "")
+    with pytest.raises(SettingsError, match="no gate at this address"):
+        answering(404, {}).check()
 
 
 def test_a_gate_that_is_not_trusted_is_logged_as_one_that_was_not_asked(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,12 +8,14 @@ import inspect
 import json
 import logging
 import math
+import sys
+import types
 import typing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum, Flag, IntEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest.mock import MagicMock
@@ -270,6 +272,17 @@ class NotedDay(date):
     pass
 
 
+class NotedColor(Enum):
+    RED = "red"
+
+
+class NotedShade(str, Enum):
+    DARK = "dark"
+
+    def __init__(self, value: str) -> None:
+        self.target = "evil"
+
+
 class NotedPath(PurePosixPath):
     __slots__ = ("target",)
 
@@ -297,6 +310,8 @@ def with_attribute(value: Any) -> Any:
         {with_attribute(Noted("a")): 1},
         with_attribute(NotedNumber(1)),
         with_attribute(NotedDay(2026, 1, 2)),
+        with_attribute(NotedColor.RED),
+        {NotedShade.DARK: 1},
         with_attribute(NotedPath("a")),
     ],
     ids=lambda value: type(value).__name__,
@@ -310,6 +325,13 @@ def test_what_is_shown_whole_is_no_matter_of_its_class(mock: MockGate) -> None:
     class Box(Order, typing.Generic[typing.TypeVar("V")]):  # type: ignore[misc]
         unit: str = dataclasses.field(default="kg", init=False)
 
+    class Slim(date):
+        __slots__ = ()
+
+    class Places(Flag):
+        HERE = 1
+        THERE = 2
+
     class Day(date):
         def isoformat(self) -> str:
             return "never"
@@ -317,9 +339,10 @@ def test_what_is_shown_whole_is_no_matter_of_its_class(mock: MockGate) -> None:
     pair = collections.namedtuple("pair", "a b")(1, 2)
     value = [Box[int](3), Slotted(2), ExtendedOnly(2)]
     value += [pair, collections.OrderedDict(a=1), Day(2026, 1, 2), PurePosixPath("a/b"), Path("c")]
+    value += [Slim(2026, 1, 2), Places.HERE, Places.HERE | Places.THERE, ~Places.HERE]
     assert gated(lambda value: "ran")(value) == "ran"
     whole = [{"amount": 3, "unit": "kg"}, {"amount": 2}, {"amount": 2}]
-    assert shown(mock) == {"value": [*whole, [1, 2], {"a": 1}, "2026-01-02", "a/b", "c"]}
+    assert shown(mock) == {"value": [*whole, [1, 2], {"a": 1}, "2026-01-02", "a/b", "c", "2026-01-02", 1, 3, 2]}
 
 
 def test_a_field_that_is_not_set_is_refused(mock: MockGate) -> None:
@@ -431,7 +454,7 @@ def test_a_moment_is_shown_with_its_offset_from_utc(mock: MockGate) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, math.inf, 2**53, 1e17, {1: "a"}, {"a"}, b"bytes", object(), "\ud800", [[math.nan]], len],
+    [math.nan, math.inf, 2**53, 1e17, -0.0, [-0.0], {1: "a"}, {"a"}, b"bytes", object(), "\ud800", [[math.nan]], len],
     ids=repr,
 )
 def test_what_json_cannot_carry_is_refused_before_anyone_is_asked(mock: MockGate, value: Any) -> None:
@@ -468,6 +491,42 @@ def test_arguments_that_change_while_people_decide_run_nothing() -> None:
     assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
 
 
+class Grade(str, Enum):
+    HIGH = "high"
+
+
+MOMENT = datetime(2026, 1, 2, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        (Grade.HIGH, "high"),
+        ([1], (1,)),
+        (Order(1), {"amount": 1}),
+        (Decimal("1.10"), "1.10"),
+        ({"high": 1}, {Grade.HIGH: 1}),
+        (MOMENT, MOMENT.replace(tzinfo=ZoneInfo("Europe/Paris"))),
+    ],
+    ids=repr,
+)
+def test_a_value_whose_place_another_of_the_same_form_takes_while_people_decide_does_not_run(
+    value: Any, other: Any
+) -> None:
+    values = [value]
+
+    def change(_: Any) -> Any:
+        values[0] = other
+        return APPROVE
+
+    mock = MockGate(change)
+    with mock.gate.scope():
+        text = gated(lambda values: "ran")(values)
+    assert text.refused.reason is Reason.UNVERIFIED
+    assert mock.outcomes == ["ExecutionFailed"]
+
+
 def test_a_function_that_gives_a_setting_and_changes_the_arguments_asks_no_one(
     mock: MockGate, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -494,13 +553,35 @@ def test_an_argument_named_like_a_context_is_shown(mock: MockGate) -> None:
     assert shown(mock) == {"ctx": "a", "context": {"b": 1}}
 
 
-def test_an_object_of_a_framework_that_is_no_context_is_not_left_out(mock: MockGate) -> None:
-    document = type("Document", (), {"__module__": "langchain_core.documents"})
-    context = type("RunContext", (), {"__module__": "pydantic_ai._run_context"})
-    assert gated(lambda value: "ran")(document()).refused.reason is Reason.INVALID
-    assert mock.requests == []
-    assert gated(lambda value: "ran")(context()) == "ran"
-    assert shown(mock) == {}
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("agents.orders", "Context"),
+        ("agents.orders", "ToolContext"),
+        ("langchain_core.documents", "Document"),
+        ("mcp.orders", "Context"),
+        ("pydantic_ai._run_context", "RunContext"),
+    ],
+)
+@pytest.mark.parametrize("has_file", [True, False])
+def test_a_class_that_is_named_as_one_of_a_framework_is_not_left_out(
+    mock: MockGate, module: str, name: str, has_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = types.ModuleType(module)
+    kind = dataclasses.make_dataclass(name, ["amount"], namespace={"__module__": module})
+    setattr(made, name, kind)
+    if has_file:
+        made.__file__ = str(tmp_path / f"{module.replace('.', '/')}.py")
+    monkeypatch.setitem(sys.modules, module, made)
+
+    def pay(order: Any) -> str:
+        return "paid"
+
+    assert gated(pay)(kind(50)) == "paid"
+    assert shown(mock) == {"order": {"amount": 50}}
+    pay.__annotations__["order"] = kind
+    assert gated(pay)(kind(60)) == "paid"
+    assert shown(mock) == {"order": {"amount": 60}}
 
 
 def test_a_setting_that_json_cannot_carry_is_refused(mock: MockGate) -> None:
@@ -683,6 +764,14 @@ def test_a_tool_call_names_the_request(mock: MockGate) -> None:
         delete("1")
     assert mock.requests[0]["correlationId"] == "call_1"
     assert (len(mock.requests), ran) == (2, ["1", "1"])
+
+
+@pytest.mark.parametrize("names", [(), ("",), ("run 1", ""), ("run 1", None)])
+def test_a_tool_call_without_an_id_names_no_request(mock: MockGate, names: Any) -> None:
+    delete = gated(lambda user_id: "ran")
+    with tool_call(*names):
+        assert [delete("1"), delete("1"), delete("2")] == ["ran", "ran", "ran"]
+    assert len({it["correlationId"] for it in mock.requests}) == 3
 
 
 def test_a_tool_call_names_the_outer_of_two_gated_functions(mock: MockGate) -> None:

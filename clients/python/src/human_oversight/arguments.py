@@ -1,46 +1,32 @@
 """The arguments of a call, by name and with defaults, without what is a framework's own."""
 
+import sys
 import types
 import typing
 from collections.abc import Callable, Collection
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from .parameters import Parameters, ParametersError
 from .signatures import what_runs
 
-_FRAMEWORKS = (
-    "agent_framework",
-    "agents",
-    "autogen_core",
-    "crewai",
-    "google.adk",
-    "langchain",
-    "langchain_core",
-    "langgraph",
-    "mcp",
-    "pydantic_ai",
-    "semantic_kernel",
-)
+_INJECTED = {"InjectedState", "InjectedStore", "InjectedToolArg", "InjectedToolCallId", "Runtime", "ToolRuntime"}
 
-_CONTEXTS = frozenset(
-    {
-        "CallbackContext",
-        "CancellationToken",
-        "Context",
-        "FunctionInvocationContext",
-        "InjectedState",
-        "InjectedStore",
-        "InjectedToolArg",
-        "InjectedToolCallId",
-        "RunContext",
-        "RunContextWrapper",
-        "RunnableConfig",
-        "Runtime",
-        "ToolContext",
-        "ToolRuntime",
-    }
-)
-"""Classes of these frameworks that are context, and no argument of a tool. Their other classes are arguments."""
+_CONTEXTS = {
+    "agent_framework": ("agent-framework-core", {"FunctionInvocationContext", "RunContext"}),
+    "agents": ("openai-agents", {"RunContextWrapper", "ToolContext"}),
+    "autogen_core": ("autogen-core", {"CancellationToken"}),
+    "google.adk": ("google-adk", {"CallbackContext", "Context", "ToolContext"}),
+    "langchain": ("langchain", _INJECTED),
+    "langchain_core": ("langchain-core", _INJECTED | {"RunnableConfig"}),
+    "langgraph": ("langgraph", _INJECTED),
+    "mcp": ("mcp", {"Context"}),
+    "pydantic_ai": ("pydantic-ai-slim", {"CancellationToken", "RunContext"}),
+    "semantic_kernel": ("semantic-kernel", {"FunctionInvocationContext"}),
+}
+"""By package: the distribution that installs it, and those of its classes that are context, and no argument of a tool.
+Its other classes are arguments."""
 
 
 class Signature:
@@ -107,11 +93,29 @@ def _is_context(hint: Any) -> bool:
 
 
 def _is_context_class(kind: type) -> bool:
-    return any(base.__name__ in _CONTEXTS and _is_of_framework(base) for base in kind.__mro__)
+    return any(map(_is_of_framework, kind.__mro__))
 
 
 def _is_of_framework(kind: type) -> bool:
-    return f"{kind.__module__}.".startswith(tuple(f"{name}." for name in _FRAMEWORKS))
+    """Whether the class is a framework's: not one of the same name in a package of the user's own, such as `agents`."""
+    return any(
+        kind.__name__ in names
+        and f"{kind.__module__}.".startswith(f"{package}.")
+        and _is_installed(kind, package, distribution)
+        for package, (distribution, names) in _CONTEXTS.items()
+    )
+
+
+def _is_installed(kind: type, package: str, distribution: str) -> bool:
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    if file is None or getattr(module, kind.__name__, None) is not kind:
+        return False
+    try:
+        folder = metadata.distribution(distribution).locate_file(package.replace(".", "/"))
+    except metadata.PackageNotFoundError:
+        return False
+    return Path(str(folder)).resolve() in Path(file).resolve().parents
 
 
 __all__ = ["ParametersError", "Signature", "contexts"]

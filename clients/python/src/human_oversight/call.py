@@ -37,6 +37,6 @@ class Call:
     def _has_changed(self) -> bool:
         """Compares the values that are about to be used."""
         try:
-            return self.read_again().digest != self.parameters.digest
+            return not self.parameters.are_unchanged(self.read_again())
         except Exception:  # they are arguments no more
             return True

@@ -11,9 +11,9 @@ import hmac
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import SettingsError
 from .handle import approval_id
@@ -44,15 +44,21 @@ class Callback:
     """The agent's own text, as the request had it."""
 
 
+class _Headers(Protocol):
+    """Headers as frameworks have them: a mapping, or `email.message.Message`, as `http.server` has."""
+
+    def items(self) -> Iterable[tuple[Any, Any]]: ...
+
+
 def verify_callback(
-    headers: Mapping[str, str] | Iterable[tuple[str, str]], body: bytes, secret: str | None = None
+    headers: _Headers | Iterable[tuple[str | bytes, str | bytes]], body: bytes, secret: str | None = None
 ) -> Callback:
     """Verifies a callback as the agent's web server got it.
 
     Then resume what is stored for its id: `action.resume(handle, parameters).run(function, wait=0)`.
 
     Args:
-        headers: all headers of the call, whose names may be in any case.
+        headers: all headers of the call, by name or in pairs, as texts or bytes. Their names may be in any case.
         body: the bytes of its body, as they came.
         secret: the secret of the channel, `whsec_` and 24 to 64 bytes in base64; the default is `HO_CALLBACK_SECRET`.
 
@@ -90,14 +96,19 @@ def _read_secret(text: str) -> bytes:
     return key
 
 
-def _pick(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[str]:
+def _pick(headers: Any) -> list[str]:
     """The values of the three headers, each of which must be there once."""
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
-    found = {name: [value for other, value in pairs if other.lower() == name] for name in _NAMES}
+    items = headers.items() if hasattr(headers, "items") else headers
+    pairs = [(_text(name).lower(), _text(value)) for name, value in items]
+    found = {name: [value for other, value in pairs if other == name] for name in _NAMES}
     for name, values in found.items():
         if len(values) != 1:
             raise CallbackError(f"the callback needs the header {name} once, as the gate sends it")
     return [value for (value,) in found.values()]
+
+
+def _text(header: Any) -> str:
+    return header.decode("latin-1") if isinstance(header, bytes) else str(header)
 
 
 def _read(body: bytes) -> Callback:

@@ -37,6 +37,12 @@ _MAX_RESPONSE_BYTES = 256 * 1024
 _FINAL_KINDS = ("integrity", "too-many", "budget")
 """Problems that a retry does not mend, in spite of their status."""
 
+_NO_GATE = "there is no gate at this address (HO_URL): the answer is 404 Not Found"
+_NO_ROUTE = (
+    "the gate answers 404 Not Found to a call without an access token: if it takes identities of Entra (its "
+    "HO_AGENT_IDENTITY), HO_AUDIENCE must name its app registration"
+)
+
 _NOT_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -61,6 +67,8 @@ class Client:
     ) -> None:
         self.base = parse_gate(url)
         self._tokens = tokens
+        self._is_found = False
+        """Whether there is a gate at the address."""
         self._headers = {"content-type": "application/json"}
         if key and (key := key.strip()):
             if not key.isascii() or not key.isprintable():
@@ -86,7 +94,9 @@ class Client:
 
     async def keys(self) -> Any:
         """`GET /api/keys`: the public keys of receipts and permits, and the addresses that sign."""
-        return (await self._call("GET", "keys", seconds=_KEYS_SECONDS, is_first=True))[0]
+        keys = (await self._call("GET", "keys", seconds=_KEYS_SECONDS, is_first=True))[0]
+        self._is_found = True
+        return keys
 
     async def submit(self, request: dict[str, Any]) -> Approval:
         """`POST /api/submit`: submits a request."""
@@ -150,7 +160,7 @@ class Client:
         except Exception as error:  # a group of exceptions, for example, of what makes the connection
             raise UnreachableError(f"{type(error).__name__}: {error}", may_be_accepted=True) from None
         try:
-            return _read(response, path, is_first), _retry_after(response)
+            return _read(response, path, is_first, self._is_found), _retry_after(response)
         except SettingsError:
             if self._tokens is None:
                 raise
@@ -185,7 +195,7 @@ def _from_transport(error: httpx.HTTPError) -> GateError:
     return UnreachableError(why, may_be_accepted=not isinstance(error, _NOT_SENT))
 
 
-def _read(response: httpx.Response, path: str, is_first: bool) -> Any:
+def _read(response: httpx.Response, path: str, is_first: bool, is_found: bool) -> Any:
     try:
         answer = loads(response.content)
     except StrictJsonError as error:
@@ -194,10 +204,10 @@ def _read(response: httpx.Response, path: str, is_first: bool) -> Any:
         if isinstance(answer, StrictJsonError):
             raise InvalidResponseError(f"status {response.status_code}, {answer}")
         return answer
-    raise _from_status(response, answer, path, is_first)
+    raise _from_status(response, answer, path, is_first, is_found)
 
 
-def _from_status(response: httpx.Response, answer: Any, path: str, is_first: bool) -> GateError:
+def _from_status(response: httpx.Response, answer: Any, path: str, is_first: bool, is_found: bool) -> GateError:
     status = response.status_code
     try:
         problem = ProblemError.from_json(answer)
@@ -211,7 +221,7 @@ def _from_status(response: httpx.Response, answer: Any, path: str, is_first: boo
         return SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong")
     is_route = path in ("keys", "submit")  # which every gate has
     if status == 404 and (is_route or (is_first and problem is None)):
-        return SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found")
+        return SettingsError(_NO_ROUTE if is_found and path != "keys" else _NO_GATE)
     return problem or InvalidResponseError(f"status {status} without a problem document")
 
 

@@ -17,7 +17,8 @@ def tool_call(*names: str) -> Iterator[None]:
 
     The same call again is the same request, and asks no one again. So two gated functions in one tool call, one beside
     the other, need a `correlation_id` each; a gated function that another one calls has a name of its own. Ids of tool
-    calls are not unique everywhere: name the run, or the thread of the conversation, too.
+    calls are not unique everywhere: name the run, or the thread of the conversation, too. If the last name is empty, as
+    with servers of models that give calls no ids, each gated call within is a request of its own.
 
         with tool_call(run_id, call_id):
             delete_user("1")

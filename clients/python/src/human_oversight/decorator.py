@@ -106,7 +106,7 @@ def approval_gate(
                 supersedes=value(supersedes),
                 callback=value(callback),
             )
-            if signature.parameters(args, kwargs).digest != parameters.digest:
+            if not parameters.are_unchanged(signature.parameters(args, kwargs)):
                 raise SettingsError("a function of the settings has changed the arguments of the call")
             return Call(action, parameters, lambda: signature.parameters(args, kwargs), _seconds(wait))
 

@@ -65,8 +65,11 @@ def approval_id(agent: str, correlation_id: str) -> str:
     return f"{encode(agent.encode())}.{correlation_id}"
 
 
-def to_correlation_id(*names: str) -> str:
-    """A correlation id for names of a framework, such as those of a run and of a tool call."""
+def to_correlation_id(*names: str) -> str | None:
+    """A correlation id for names of a framework, such as those of a run and of a tool call. There is none if the last
+    one is empty: the others name each call of the run."""
+    if not names or not names[-1]:
+        return None
     if len(names) == 1 and CORRELATION_ID.fullmatch(names[0]):
         return names[0]
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]

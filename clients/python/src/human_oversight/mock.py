@@ -5,16 +5,18 @@
         assert delete_user("1") == "DENIED"
     assert mock.requests[0]["parameters"] == {"user_id": "1"}
 
-The client is the real one: it waits, verifies signed receipts and permits (each mock has a key of its own), claims and
-reports. Only the network is missing.
+What the policy raises, the call raises, and the scope again at its end. The client is the real one: it waits, verifies
+signed receipts and permits (each mock has a key of its own), claims and reports. Only the network is missing.
 """
 
 import base64
+import inspect
 import json
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -23,10 +25,14 @@ import httpx
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from .approval import Approval
 from .callback import sign
+from .client import Client
+from .connection import Connection
 from .gate import Gate
 from .handle import approval_id
 from .jws import encode
+from .mock_limits import faults
 from .parameters import Parameters
 from .receipts import PERMIT, RECEIPT, digest
 
@@ -63,6 +69,8 @@ def ask_for_changes(question: str) -> Answer:
     return Answer("Rejected", question=question)
 
 
+_STATUSES = {it.status for it in (APPROVE, EXPIRE, PAUSE, reject())}
+
 Request = dict[str, Any]
 Policy = Callable[[Request], Answer]
 
@@ -71,6 +79,8 @@ class MockGate:
     """A gate without people."""
 
     def __init__(self, policy: Policy = lambda _: APPROVE) -> None:
+        if not callable(policy):
+            raise TypeError("the policy of a mock must be a function of the request, such as `lambda request: APPROVE`")
         self._policy = policy
         self._key = Ed25519PrivateKey.generate()
         self._callback_key = secrets.token_bytes(32)
@@ -80,8 +90,7 @@ class MockGate:
         self._nonces: dict[str, str] = {}
         self.requests: list[Request] = []
         """The requests that were accepted, in order."""
-        http = httpx.AsyncClient(transport=httpx.MockTransport(self._respond))
-        self.gate = Gate(_ISSUER, approvers=["approver@example.com"], http=http)
+        self.gate: Gate = _MockedGate(self._respond)
         """The gate, for the agent under test."""
 
     @property
@@ -132,20 +141,36 @@ class MockGate:
 
     def _submit(self, request: Request) -> httpx.Response:
         id_ = approval_id(request["agentName"], request["correlationId"])
-        if not request.get("approverEmails"):
-            return _problem(422, "invalid", "There is no approver.")
+        if found := "; ".join(faults(request)):
+            return _problem(422, "invalid", f"The request is invalid: {found}")
         stored = [it for it in self.requests if approval_id(it["agentName"], it["correlationId"]) == id_]
         if any(rfc8785.dumps(it) != rfc8785.dumps(request) for it in stored):
             return _problem(
                 409, "conflict", "The correlationId is taken by another request for this agent. Use a new one."
             )
         if not stored:
-            answer = self._policy(request)
+            if "supersedes" in request and not self._is_over(request["supersedes"]):
+                return _problem(422, "invalid", "/supersedes must be the id of a request that ended without approval")
+            answer = self._ask(request)
             if answer == PAUSE:
                 return _problem(403, "paused", "The mock is paused.")
             self.requests.append(request)
             self._approvals[id_] = self._answered(id_, request, answer)
         return httpx.Response(202, json=self._approvals[id_])
+
+    def _is_over(self, id_: str) -> bool:
+        return id_ in self._approvals and self._approvals[id_]["status"] in ("Rejected", "Timeout")
+
+    def _ask(self, request: Request) -> Answer:
+        try:
+            answer: object = self._policy(request)
+            if isinstance(answer, Answer) and answer.status in _STATUSES:
+                return answer
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise TypeError(f"the policy of a mock must return an answer, such as `APPROVE`, and not {answer!r}")
+        except Exception as error:
+            raise _PolicyError(error) from error
 
     def _answered(self, id_: str, request: Request, answer: Answer) -> dict[str, Any]:
         is_decided = answer.status in ("Approved", "Rejected")
@@ -215,6 +240,46 @@ class MockGate:
     def _keys(self) -> dict[str, Any]:
         x = encode(self._key.public_key().public_bytes_raw())
         return {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "mock", "x": x}], "issuers": [_ISSUER]}
+
+
+class _PolicyError(BaseException):
+    """The policy failed, and not the gate: nothing takes it for an outage."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class _MockedClient(Client):
+    failed: Exception | None = None
+    """What the policy raised first."""
+
+    async def submit(self, request: Request) -> Approval:
+        try:
+            return await super().submit(request)
+        except _PolicyError as failed:
+            self.failed = self.failed or failed.error
+            raise failed.error from None
+
+
+class _MockedGate(Gate):
+    """Raises what the policy raised: in the call, and again at the end of its scope, since many frameworks make a text
+    for the model of what a tool raises."""
+
+    def __init__(self, respond: Callable[[httpx.Request], httpx.Response]) -> None:
+        super().__init__(_ISSUER, approvers=["approver@example.com"])
+        self._mocked = _MockedClient(_ISSUER, http=httpx.AsyncClient(transport=httpx.MockTransport(respond)))
+        self._connection = Connection(self._mocked, self._connection.trust)
+
+    @contextmanager
+    def scope(self) -> Iterator[Gate]:
+        try:
+            with super().scope():
+                yield self
+        finally:
+            failed, self._mocked.failed = self._mocked.failed, None
+        if failed:
+            raise failed
 
 
 def _problem(status: int, kind: str, detail: str) -> httpx.Response:

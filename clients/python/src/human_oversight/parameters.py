@@ -14,7 +14,7 @@ from uuid import UUID
 
 import rfc8785
 
-from .state import ParametersError, check_state, read_fields, refuse
+from .state import ParametersError, check_state, read_fields, read_set_fields, refuse
 from .strict_json import MAX_DEPTH, MAX_INTEGER, StrictJsonError, check
 
 
@@ -27,7 +27,8 @@ class Parameters:
         Raises:
             ParametersError: if JSON would change the value.
         """
-        plain = to_plain(value)
+        self._unshown: list[Any] = []
+        plain = to_plain(value, self._unshown)
         if not isinstance(plain, dict):
             raise ParametersError("parameters must be a JSON object: a dict with texts as keys, or a dataclass")
         try:
@@ -38,9 +39,14 @@ class Parameters:
         self.canonical: bytes = rfc8785.dumps(plain)
         self.digest: str = hashlib.sha256(self.canonical).hexdigest()
 
+    def are_unchanged(self, again: "Parameters") -> bool:
+        """Whether the values, read again, are the same also in what people are not shown of them."""
+        return again.digest == self.digest and again._unshown == self._unshown
 
-def to_plain(value: Any, depth: int = 0) -> Any:
-    """Copies a value to dicts, lists, texts, numbers, booleans and `None`.
+
+def to_plain(value: Any, unshown: list[Any], depth: int = 0) -> Any:
+    """Copies a value to dicts, lists, texts, numbers, booleans and `None`. `unshown` gets what the copy does not say:
+    classes, the order of members, zones, and which fields of a model are set.
 
     Dataclasses, Pydantic models (with the values of their fields, whatever their serializers make of them), enums,
     dates, times, decimals, UUIDs, URLs and paths have one form each. Everything else, such as a set, has none; nor has
@@ -51,29 +57,33 @@ def to_plain(value: Any, depth: int = 0) -> Any:
     """
     if depth > MAX_DEPTH + 1:  # of a value that contains itself, too
         raise ParametersError(f"parameters have more than {MAX_DEPTH} levels of nesting")
+    unshown.append(type(value))
     if isinstance(value, Enum):
-        return _value_of(value, depth)
+        return _value_of(value, unshown, depth)
     if value is None or isinstance(value, (bool, str)):
         return _plain_text(value) if isinstance(value, str) else value
     if isinstance(value, (int, float)):
         return _exact(value)
     if type(value) in (dict, OrderedDict):
         check_state(value)
-        members = [(_name(name), to_plain(item, depth + 1)) for name, item in value.items()]
+        members = [(_name(name, unshown), to_plain(item, unshown, depth + 1)) for name, item in value.items()]
         plain = dict(members)
+        unshown.append(list(plain))
         if len(plain) != len(members):
             raise ParametersError("two keys of a value are the same name in JSON")
         return plain
     if type(value) in (list, tuple) or _is_named_tuple(value):
         check_state(value)
-        return [to_plain(item, depth + 1) for item in value]
-    return to_plain(_convert(value), depth)
+        return [to_plain(item, unshown, depth + 1) for item in value]
+    return to_plain(_convert(value, unshown), unshown, depth)
 
 
-def _convert(value: Any) -> Any:
+def _convert(value: Any, unshown: list[Any]) -> Any:
     for kind, write in _WRITTEN.items():
         if isinstance(value, kind):
             check_state(value, of=kind)
+            if kind in (datetime, time):
+                unshown.append(kind.tzinfo.__get__(value))
             return write(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return read_fields(value, [field.name for field in dataclasses.fields(value)])
@@ -82,6 +92,7 @@ def _convert(value: Any) -> Any:
         return str(value)
     if isinstance(fields := getattr(type(value), "model_fields", None), dict):  # a model of Pydantic
         members = read_fields(value, fields)
+        unshown.append(read_set_fields(value))
         return members["root"] if getattr(value, "__pydantic_root_model__", False) else members
     raise refuse(value, "cannot be shown to people")
 
@@ -109,9 +120,14 @@ _WRITTEN: dict[type, Callable[[Any], str]] = {
 """What is written as a text: as its base class writes it, also where a class of its own would write another one."""
 
 
-def _value_of(member: Enum, depth: int) -> Any:
+_OF_ENUM = ("__objclass__", "_inverted_", "_name_", "_sort_order_", "_value_")
+"""What the module `enum` sets on each member."""
+
+
+def _value_of(member: Enum, unshown: list[Any], depth: int) -> Any:
     """The value of a member, in plain values. A member that is a text or a number itself could be another one."""
-    plain = to_plain(member.value, depth)
+    check_state(member, but=_OF_ENUM)
+    plain = to_plain(member.value, unshown, depth)
     for kind in (str, int, float):
         if isinstance(member, kind) and getattr(kind, f"__{kind.__name__}__")(member) != plain:
             raise refuse(member, "is another value than the one of its enum, which people would be shown")
@@ -133,6 +149,8 @@ def _exact(number: int | float) -> int | float:
     # A float beyond it is whole.
     if abs(number) > MAX_INTEGER:
         raise ParametersError(f"{number} is beyond ±(2^53 - 1): send it as a string")
+    if number == 0 and math.copysign(1, number) < 0:
+        raise ParametersError("-0.0 would be shown as 0: send 0, or a string")
     return number
 
 
@@ -146,9 +164,10 @@ def _is_of(value: Any, package: str) -> bool:
     return type(value).__module__.partition(".")[0] in (package, f"{package}_core")
 
 
-def _name(name: Any) -> str:
+def _name(name: Any, unshown: list[Any]) -> str:
+    unshown.append(type(name))
     if isinstance(name, Enum):
-        name = _value_of(name, depth=0)
+        name = _value_of(name, unshown, depth=0)
     if not isinstance(name, str):
         raise ParametersError(f"a key of the type {type(name).__qualname__} is no name in JSON: use texts")
     return _plain_text(name)

@@ -1,6 +1,7 @@
 """What a value holds: people must be shown all of it, since the function gets the value itself."""
 
 import inspect
+import struct
 from collections.abc import Collection
 from typing import Any
 
@@ -10,6 +11,9 @@ _OF_TYPING = "__orig_class__"
 _OF_PYDANTIC = ("__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__")
 _MADE_AT_RUNTIME = 1 << 9
 """`Py_TPFLAGS_HEAPTYPE`: of every class that a `class` statement makes, and of few others."""
+
+_OF_INSTANCES = ("__dict__", "__weakref__")
+_POINTER = struct.calcsize("P")
 
 _UNSET = object()
 
@@ -48,6 +52,12 @@ def read_fields(value: Any, fields: Collection[str]) -> dict[str, Any]:
     return {name: state[name] if name in state else getattr(type(value), name) for name in fields} | extra
 
 
+def read_set_fields(model: Any) -> frozenset[str]:
+    """The fields of a model of Pydantic that do not just have their defaults: a function can leave out the others
+    (`exclude_unset`)."""
+    return frozenset(_read_state(model).get("__pydantic_fields_set__") or ())
+
+
 def _check_names(value: Any, hidden: Collection[str]) -> None:
     if hidden:
         raise refuse(value, f"holds {', '.join(sorted(map(str, hidden)))}, which people would not be shown")
@@ -63,13 +73,22 @@ def _read_state(value: Any, of: type | None = None) -> dict[str, Any]:
     for kind in type(value).__mro__:
         if of is not None and (kind in of.__mro__ or kind.__module__.startswith("pathlib")):
             continue
-        if of is not None and not kind.__flags__ & _MADE_AT_RUNTIME:
+        if of is not None and not _is_of_python(kind):
             raise refuse(value, f"is of the class {kind.__qualname__} too, and cannot be shown to people")
         for name, slot in vars(kind).items():
             if inspect.ismemberdescriptor(slot) and (held := _read_slot(slot, value)) is not _UNSET:
                 state[name] = held
     state.pop(_OF_TYPING, None)
     return state
+
+
+def _is_of_python(kind: type) -> bool:
+    """Whether a class that a `class` statement may have made has no memory besides its slots, as one of an extension
+    can have."""
+    base = kind.__base__ or object
+    slots = [name for name, it in vars(kind).items() if inspect.ismemberdescriptor(it) or name in _OF_INSTANCES]
+    has_more = kind.__basicsize__ - base.__basicsize__ > len(slots) * _POINTER
+    return bool(kind.__flags__ & _MADE_AT_RUNTIME) and not has_more
 
 
 def _read_slot(slot: Any, value: Any) -> Any:

@@ -83,7 +83,8 @@ def _number(text: str) -> int | float:
         is_exact = False
     if not is_exact or (nearest.is_integer() and abs(nearest) > MAX_INTEGER):
         raise StrictJsonError(f"the number {text[:40]} would change: send it as a string")
-    return int(nearest) if text.lstrip("-").isdigit() else nearest
+    is_whole = text.lstrip("-").isdigit() or nearest == 0  # -0 is 0 in canonical JSON
+    return int(nearest) if is_whole else nearest
 
 
 def _refuse_constant(text: str) -> NoReturn:

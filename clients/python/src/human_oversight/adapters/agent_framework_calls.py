@@ -33,14 +33,14 @@ class _Approved:
     """The arguments with which a function may run, once."""
 
     def __init__(self, arguments: Any) -> None:
-        self._digest = Parameters(arguments).digest
+        self._parameters = Parameters(arguments)
         self.has_run = False
 
     def use(self, arguments: Any) -> None:
         refused = None
         if self.has_run:
             refused = Refused(Reason.USED, "a later middleware called the function again, which ran once")
-        elif Parameters(arguments).digest != self._digest:
+        elif not self._parameters.are_unchanged(Parameters(arguments)):
             refused = unverified("not run: a later middleware changed the arguments")
         if refused:
             raise Failed(str(refused.detail), words(refused))

@@ -1,0 +1,133 @@
+"""The mock for the tests of agents: a wrong policy fails its test, and a request that the gate refuses is refused."""
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from human_oversight import Reason, approval_gate
+from human_oversight.mock import APPROVE, Answer, MockGate, reject
+
+gated = approval_gate("A", "B", refusal_return_value="DENIED")
+
+
+@gated
+def pay(amount: int) -> str:
+    return "paid"
+
+
+@gated
+async def pay_async(amount: int) -> str:
+    return "paid"
+
+
+def pay_in_a_thread(amount: int) -> Any:
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor() as threads:
+        return threads.submit(context.run, pay, amount).result()
+
+
+CALLS: list[Callable[[int], Any]] = [pay, lambda amount: asyncio.run(pay_async(amount)), pay_in_a_thread]
+
+
+def expect_two(request: Any) -> Answer:
+    assert request["parameters"] == {"amount": 2}, "expected 2"
+    return APPROVE
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["sync", "async", "thread"])
+def test_a_test_gets_what_its_policy_raises(call: Callable[[int], Any]) -> None:
+    mock = MockGate(expect_two)
+    with pytest.raises(AssertionError, match="expected 2"), mock.gate.scope():
+        call(1)
+    assert mock.requests == []
+    with mock.gate.scope():
+        assert call(2) == "paid"
+
+
+def test_a_test_gets_what_its_policy_raises_though_the_agent_makes_a_text_of_it() -> None:
+    mock = MockGate(expect_two)
+    with pytest.raises(AssertionError, match="expected 2"), mock.gate.scope(), contextlib.suppress(Exception):
+        pay(1)
+
+
+@pytest.mark.parametrize("answer", [None, True, "Approved", Answer("Approve"), lambda: APPROVE], ids=repr)
+def test_a_policy_that_returns_no_answer_is_an_error_at_once(answer: Any) -> None:
+    mock = MockGate(lambda _: answer)
+    with pytest.raises(TypeError, match="must return an answer"), mock.gate.scope():
+        pay(1)
+    assert mock.requests == []
+
+
+def test_a_policy_is_a_function() -> None:
+    with pytest.raises(TypeError, match="must be a function"):
+        MockGate(APPROVE)  # type: ignore[arg-type]
+
+    async def policy(_: Any) -> Answer:
+        return APPROVE
+
+    with pytest.raises(TypeError, match="must return an answer"), MockGate(policy).gate.scope():  # type: ignore[arg-type]
+        pay(1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"agent_name": ""},
+        {"agent_name": " A"},
+        {"agent_name": "A\u200b"},
+        {"agent_name": "https://example.com"},
+        {"agent_name": "é" * 100},
+        {"action_description": ""},
+        {"action_description": " "},
+        {"action_description": "a\nb"},
+        {"action_description": "b" * 257},
+        {"approver_emails": []},
+        {"approver_emails": ["an-address"]},
+        {"approver_emails": ["a/b@example.com"]},
+        {"approver_emails": ["a@example.com", "A@example.com"]},
+        {"approver_emails": [f"{at}@example.com" for at in range(21)]},
+        {"timeout": 9},
+        {"timeout": 2_592_001},
+        {"timeout": 10.5},
+        {"reason": "x" * 2001},
+        {"reason": "a\0b"},
+        {"on_behalf_of": "an-address"},
+        {"on_behalf_of": "A@EXAMPLE.com"},
+        {"callback": ""},
+        {"callback": {"channel": "c", "state": "x" * 257}},
+        {"callback": {"state": "x"}},
+        {"supersedes": "QQ.unknown"},
+        {"correlation_id": "a b"},
+    ],
+    ids=repr,
+)
+def test_a_mock_refuses_what_every_gate_refuses(settings: dict[str, Any]) -> None:
+    usual = {"agent_name": "A", "action_description": "B", "approver_emails": ["a@example.com"]}
+    mock = MockGate()
+    with mock.gate.scope():
+        refused = approval_gate(**(usual | settings))(lambda: "ran")().refused
+    assert refused.reason is Reason.INVALID
+    assert mock.requests == []
+
+
+def test_a_mock_refuses_parameters_that_are_too_large() -> None:
+    mock = MockGate()
+    with mock.gate.scope():
+        assert approval_gate("A", "B")(lambda text: "ran")("a" * 30_000) == "ran"
+        assert approval_gate("A", "B")(lambda text: "ran")("a" * 31_000).refused.reason is Reason.INVALID
+
+
+def test_a_mock_takes_the_largest_request() -> None:
+    people = [f"{at}@example.com" for at in range(20)]
+    mock = MockGate(lambda request: APPROVE if "supersedes" in request else reject())
+    large = {"timeout": 2_592_000, "reason": "a\n\t" * 666, "on_behalf_of": "me@example.com"}
+    with mock.gate.scope():
+        run = approval_gate("é" * 85, "b" * 256, people, **large)(lambda: "ran")  # type: ignore[arg-type]
+        rejected = run().refused
+        again = approval_gate("é" * 85, "b" * 256, people, supersedes=rejected.id)(lambda: "ran")
+        assert again() == "ran"
