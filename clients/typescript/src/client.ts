@@ -6,6 +6,7 @@ import type { Tokens } from "./entra.js";
 import {
   GateError,
   InvalidResponseError,
+  MockError,
   ProblemError,
   SettingsError,
   TlsError,
@@ -134,6 +135,7 @@ export class Client {
       response = await this.#fetch(`${this.base}/${routes}/${path}`, request);
       content = await readBody(response);
     } catch (error) {
+      if (error instanceof MockError) throw error.thrown;
       signal?.throwIfAborted();
       throw timeout.aborted ? new UnreachableError("no response in time", true) : fromTransport(error);
     }
