@@ -31,6 +31,11 @@ export function isSamePerson(requested: string, signed: string): boolean {
   return ascii !== undefined && ascii === toAscii(signed);
 }
 
+/** A name that is equal for all addresses of one person: without regard to case and `+tag`. */
+export function toPerson(address: string): string {
+  return address.toLowerCase().replace(/\+.*(?=@)/s, "");
+}
+
 function isLoopback({ hostname }: URL): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }

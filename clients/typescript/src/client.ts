@@ -6,6 +6,7 @@ import type { Tokens } from "./entra.js";
 import {
   GateError,
   InvalidResponseError,
+  MockError,
   ProblemError,
   SettingsError,
   TlsError,
@@ -44,6 +45,10 @@ const FINAL_KINDS = ["integrity", "too-many", "budget"];
 /** Codes of connections that never were. */
 const NOT_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
 const TLS = /^(CERT_|DEPTH_ZERO_|ERR_SSL_|ERR_TLS_|HOSTNAME_MISMATCH|INVALID_|SELF_SIGNED_|UNABLE_TO_|EPROTO$)/;
+
+const NO_KEYS =
+  "the gate does not take requests with a function key (404 Not Found): if it takes identities of Entra alone, " +
+  "HO_AUDIENCE must name its app registration, and HO_KEY must not be set";
 
 export type Fetch = typeof globalThis.fetch;
 
@@ -134,6 +139,7 @@ export class Client {
       response = await this.#fetch(`${this.base}/${routes}/${path}`, request);
       content = await readBody(response);
     } catch (error) {
+      if (error instanceof MockError) throw error.thrown;
       signal?.throwIfAborted();
       throw timeout.aborted ? new UnreachableError("no response in time", true) : fromTransport(error);
     }
@@ -185,6 +191,7 @@ function fromStatus(
   const isRoute = path === "keys" || path === "submit"; // which every gate has
   if (isFirst && status === 401)
     return new SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong");
+  if (status === 404 && path === "submit" && problem !== undefined) return new SettingsError(NO_KEYS);
   if (status === 404 && (isRoute || (isFirst && problem === undefined)))
     return new SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found");
   return problem ?? new InvalidResponseError(`status ${status} without a problem document`);

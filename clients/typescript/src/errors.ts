@@ -113,3 +113,12 @@ export class SettingsError extends GateError {
 export class UntrustedError extends GateError {
   override readonly name = "UntrustedError";
 }
+
+/** The policy of a mock threw: the test is to get that, and nothing is tried again. */
+export class MockError extends Error {
+  override readonly name = "MockError";
+
+  constructor(readonly thrown: unknown) {
+    super("the policy of the mock threw", { cause: thrown });
+  }
+}

@@ -13,7 +13,10 @@ import { fromError, invalid, Refused } from "./refusal.js";
 import { isObject } from "./strict-json.js";
 
 /** A setting, or a function of the call's arguments that gives it. */
-type Setting<Args, Context extends unknown[], T> = T | ((args: Args, ...context: Context) => T);
+type Setting<Args, Context extends unknown[], T> = T | ((args: Args, ...context: OfExecute<Context>) => T);
+
+/** The context, of which a setting need not take all: TypeScript infers it from what is not conditional first. */
+type OfExecute<Context extends unknown[]> = Context extends unknown[] ? Context : never;
 
 export interface GatedOptions<Args extends object, Context extends unknown[]> {
   /** The agent's name. */

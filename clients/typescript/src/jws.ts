@@ -54,6 +54,7 @@ export function thumbprint(jwk: unknown): string | undefined {
 
 /** The claims of a text that one of the keys signed as this `typ` while it was in force, or throws a `NotSignedError`. */
 export async function verify(kind: string, text: string, keys: readonly Key[]): Promise<{ [claim: string]: unknown }> {
+  if (typeof text !== "string") throw new NotSignedError("it is no text"); // a header that a call does not have
   const parts = text.split(".");
   const [header, payload] = parts.slice(0, 2).map((part) => readPart(part));
   if (parts.length !== 3 || !isObject(header) || Object.keys(header).length !== 3 || header["typ"] !== kind)

@@ -10,15 +10,18 @@ import { createPrivateKey, createPublicKey, randomBytes, sign, type KeyObject } 
 import type { NewCallback } from "./action.js";
 import { signCallback } from "./callback.js";
 import type { Fetch } from "./client.js";
+import { MockError } from "./errors.js";
 import { Gate } from "./gate.js";
 import { approvalId } from "./handle.js";
 import type { Logger } from "./logs.js";
+import { findFaults, isTooLarge, type Fault } from "./mock-limits.js";
 import { ExactParameters, sha256, toCanonical } from "./parameters.js";
 import { PERMIT, RECEIPT } from "./receipts.js";
-import type { JsonObject } from "./strict-json.js";
+import { isObject, type JsonObject } from "./strict-json.js";
 
 const ISSUER = "https://mock.invalid";
 const OPEN_SECONDS = 3600;
+const STATUSES: readonly unknown[] = ["Approved", "Rejected", "Timeout", "Paused"];
 
 /** How a mock answers a request: `approve`, `expire`, `pause`, `reject(comment)`, or
  * `askForChanges(question)`. */
@@ -81,7 +84,7 @@ interface Stored {
   receipt: string | null;
 }
 
-/** A gate without people. */
+/** A gate without people. What its policy throws ends the call. */
 export class MockGate {
   /** The gate, for the agent under test. */
   readonly gate: Gate;
@@ -105,7 +108,13 @@ export class MockGate {
   }
 
   /** The mock in the place of a network, for a `Gate` of the test's own. */
-  readonly fetch: Fetch = async (url, init) => this.#respond(new URL(String(url)).pathname, init?.body);
+  readonly fetch: Fetch = async (url, init) => {
+    try {
+      return this.#respond(new URL(String(url)).pathname, init?.body);
+    } catch (error) {
+      throw new MockError(error);
+    }
+  };
 
   /** What became of each request: `Executed`, `ExecutionFailed`, or nothing. */
   get outcomes(): (string | undefined)[] {
@@ -147,14 +156,16 @@ export class MockGate {
 
   #submit(request: MockRequest): Response {
     const id = idOf(request);
-    if (!request.approverEmails?.length) return problem(422, "invalid", "There is no approver.");
+    if (isTooLarge(request)) return problem(413, "too-large", "The request is larger than the gate takes.");
+    const faults = findFaults(request);
+    if (faults.length > 0) return problem(422, "invalid", "The gate refuses the request.", faults);
     const { digest } = new ExactParameters(request.parameters);
     const stored = this.#approvals.get(id);
     const isOther = (it: MockRequest) => idOf(it) === id && toCanonical(it) !== toCanonical(request);
     if (this.requests.some(isOther))
       return problem(409, "conflict", "The correlationId is taken by another request for this agent. Use a new one.");
     if (stored) return Response.json(stored, { status: 202 });
-    const answer = this.#policy(request);
+    const answer = checkAnswer(this.#policy(request));
     if (answer.status === "Paused") return problem(403, "paused", "The mock is paused.");
     const isDecided = answer.status !== "Timeout";
     const approval: Stored = {
@@ -162,7 +173,7 @@ export class MockGate {
       parametersDigest: digest,
       status: answer.status,
       expiresAt: new Date(Date.now() + OPEN_SECONDS * 1000).toISOString(),
-      approver: (isDecided && request.approverEmails[0]) || null,
+      approver: (isDecided && request.approverEmails?.[0]) || null,
       comment: answer.comment ?? null,
       ...(answer.question === undefined ? {} : { revise: { question: answer.question } }),
       execution: null,
@@ -242,7 +253,17 @@ function makeKey(): KeyObject {
   return createPrivateKey({ key: Buffer.concat([PKCS8, randomBytes(32)]), format: "der", type: "pkcs8" });
 }
 
-function problem(status: number, kind: string, detail: string): Response {
+/** For policies without types, and those that await. */
+function checkAnswer(answer: unknown): Answer {
+  const { status, comment = "", question = "" } = isObject(answer) ? answer : {};
+  if (STATUSES.includes(status) && typeof comment === "string" && typeof question === "string") return answer as Answer;
+  throw new TypeError(
+    "the policy of a MockGate must return approve, expire, pause, reject(comment) or askForChanges(question), and not " +
+      "later",
+  );
+}
+
+function problem(status: number, kind: string, detail: string, errors: Fault[] = []): Response {
   const type = `urn:human-oversight:problem:${kind}`;
-  return Response.json({ type, title: "Refused by the mock", status, detail }, { status });
+  return Response.json({ type, title: "Refused by the mock", status, detail, errors }, { status });
 }

@@ -3,6 +3,7 @@
 // A service that does not trust the agent verifies both, with the keys of the gate's operator: see the project's
 // `docs/receipts.md`.
 
+import { toPerson } from "./address.js";
 import { NotSignedError, verify, type Key } from "./jws.js";
 import { checkNames, checkSeconds, toList } from "./options.js";
 import { ExactParameters, sha256 } from "./parameters.js";
@@ -222,11 +223,6 @@ export function findFirstHolder({ approver, handedOver }: Pick<Receipt, "approve
 function isByTheSame(vote: Vote, other: Vote): boolean {
   const isSameId = vote.approverObjectId !== undefined && vote.approverObjectId === other.approverObjectId;
   return isSameId || toPerson(vote.approver) === toPerson(other.approver);
-}
-
-/** A name that is equal for all addresses of one person: without regard to case and `+tag`. */
-function toPerson(address: string): string {
-  return address.toLowerCase().replace(/\+.*(?=@)/s, "");
 }
 
 /** For programs without types, where a time that is no number would never be over. */

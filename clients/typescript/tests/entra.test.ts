@@ -88,21 +88,29 @@ it("without a token no one is asked, and the next call signs in again", async ()
   assert.equal(await action.run({}, () => "ran"), "ran");
 });
 
-it("a gate that takes no identity is a wrong setting", async () => {
-  const answer = async (input: unknown) =>
-    String(input).endsWith("/keys")
-      ? Response.json(new MockGate().keys)
-      : Response.json(
-          { type: "urn:human-oversight:problem:not-found", title: "x", status: 404, detail: "x" },
-          { status: 404 },
-        );
-  const { gate } = identityGate(credential(3_600_000), { fetch: answer });
-  await assert.rejects(gate.action({ agent: "A", action: "B" }).submit({}), (error) => {
-    assert(error instanceof Refused);
-    assert.match(error.detail ?? "", /HO_AGENT_IDENTITY/);
-    return true;
+for (const [proof, named] of [
+  ["identity", "HO_AGENT_IDENTITY"],
+  ["key", "HO_AUDIENCE"],
+] as const)
+  it(`a gate that takes no ${proof} is a wrong setting`, async () => {
+    const answer = async (input: unknown) =>
+      String(input).endsWith("/keys")
+        ? Response.json(new MockGate().keys)
+        : Response.json(
+            { type: "urn:human-oversight:problem:not-found", title: "x", status: 404, detail: "x" },
+            { status: 404 },
+          );
+    const { gate } =
+      proof === "identity"
+        ? identityGate(credential(3_600_000), { fetch: answer })
+        : { gate: new Gate({ url, fetch: answer, approvers: ["alice@example.com"] }) };
+    await assert.rejects(gate.action({ agent: "A", action: "B" }).submit({}), (error) => {
+      assert(error instanceof Refused);
+      assert.equal(error.reason, "misconfigured");
+      assert(error.detail?.includes(named) && !error.detail.includes("there is no gate"), error.detail);
+      return true;
+    });
   });
-});
 
 it("a key and an audience together are refused", () => {
   assert.throws(() => new Gate({ url, key: "key", audience }), SettingsError);

@@ -356,6 +356,33 @@ describe("outcomes", () => {
     assert.throws(() => gated({ ...settings, onRefusal: "raise" as "throw" }, run), TypeError);
   });
 
+  it("a setting of the arguments alone has its own type, whatever context the function takes", async () => {
+    const mock = new MockGate();
+    type User = { user_id: string };
+    type Context = { abortSignal?: AbortSignal; who: string };
+    const describe = ({ user_id }: User): string => `Delete ${user_id}`;
+    const settings = { ...SETTINGS, gate: mock.gate };
+    const run = async (user: User, context: Context): Promise<string> => user.user_id + context.who;
+    const named = gated({ ...settings, action: describe, reason: describe }, run);
+    const annotated = gated({ ...settings, action: ({ user_id }: User) => `Delete ${user_id}` }, run);
+    const ofBoth = gated({ ...settings, reason: ({ user_id }, { who }) => user_id + who }, run);
+    const parse = (user: User & { force?: boolean }) => ({ force: false, ...user });
+    const parsed = gated({ ...settings, parse, action: describe }, run);
+    const ofSetting = gated(
+      { ...settings, reason: (user: User, { who }: Context) => user.user_id + who },
+      (user, { who }) => user.user_id + who,
+    );
+    for (const call of [named, annotated, ofBoth, parsed, ofSetting]) {
+      const ran: string = await call({ user_id: "1" }, { who: "me" });
+      assert.equal(ran, "1me");
+    }
+    assert.equal(mock.requests[0]?.reason, "Delete 1");
+    // @ts-expect-error: the function takes a context
+    await assert.rejects(async () => named({ user_id: "1" }));
+    // @ts-expect-error: the function takes another context
+    gated({ ...settings, reason: (_: User, count: number) => `${count}` }, run);
+  });
+
   it("a rule of the policy that denies is named", () => {
     const refused = new Refused("denied", { rules: ["never"], comment: "Open a change instead." });
     const words = "Not run: the operator's policy denies this (rule never). Do not try again. The policy's reason: ";

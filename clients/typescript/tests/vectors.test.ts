@@ -189,13 +189,41 @@ for (const [file, list] of [
       });
   });
 
-it("the sample of the documentation verifies what the vectors say", async (test) => {
+/** The sample of the documentation. */
+async function readSample(): Promise<(...given: unknown[]) => Promise<string>> {
   const [, sample = ""] = /```js\n(import .*?)```/s.exec(read("docs/receipts.md")) ?? [];
   const path = new URL("../dist/receipts.js", import.meta.url).href;
   const source = sample.replace('"human-oversight/receipts"', JSON.stringify(path));
   const { verify } = (await import(`data:text/javascript,${encodeURIComponent(source)}`)) as {
     verify: (...given: unknown[]) => Promise<string>;
   };
+  return verify;
+}
+
+it("the sample of the documentation refuses what is missing, and what JSON cannot carry", async (test) => {
+  const verify = await readSample();
+  const { keys, cases } = vectors("permits");
+  const granted = cases.find((one) => one.result === "granted");
+  assert(granted);
+  test.mock.method(Date, "now", () => granted.now * 1000);
+  const given = (changed: object) => ({ ...granted, ...changed });
+  for (const [name, { receipt, permit, parameters }] of [
+    ["NotSignedError", given({ receipt: undefined })],
+    ["NotSignedError", given({ permit: null })],
+    ["NotSignedError", given({ receipt: [granted.receipt] })],
+    ["NotSignedError", given({ permit: "" })],
+    ["NotPermittedError", given({ parameters: {} })],
+    ["ParametersError", given({ parameters: undefined })],
+    ["ParametersError", given({ parameters: { amount: NaN } })],
+  ] as const) {
+    const published = { ...keys, issuers: granted.issuers };
+    const call = verify(receipt, permit, published, granted.agent, "Refund an order", parameters);
+    await assert.rejects(call, { name });
+  }
+});
+
+it("the sample of the documentation verifies what the vectors say", async (test) => {
+  const verify = await readSample();
   const { keys, cases } = vectors("permits");
   const results = new Set<string>();
   for (const one of cases) {

@@ -288,7 +288,7 @@ impl Http {
 
     async fn submit(&self, request: &NewApproval) -> Result<Approval, Error> {
         let response = self.post("submit", None, request).await;
-        response.map_err(|error| self.proof.explain(not_a_gate(error)))
+        response.map_err(|error| self.proof.explain(takes_no_keys(error)))
     }
 
     async fn post<T: DeserializeOwned + Send + 'static>(
@@ -413,10 +413,22 @@ async fn read<T: DeserializeOwned>(
     Err(refusal(status, retry_after, &body, contact))
 }
 
-/// Every gate has the routes that are called first, so without them the address is wrong.
+/// Every gate has the route of the keys, so without it the address is wrong.
 fn not_a_gate(error: Error) -> Error {
     match error {
         Error::Problem(problem) if problem.status == StatusCode::NOT_FOUND => no_gate(),
+        error => error,
+    }
+}
+
+/// The routes of a kind of proof are those of a gate that takes it.
+fn takes_no_keys(error: Error) -> Error {
+    match error {
+        Error::Problem(problem) if problem.status == StatusCode::NOT_FOUND => Error::Settings(
+            "the gate does not take requests with a function key (404 Not Found): if it takes identities of Entra \
+             alone, HO_AUDIENCE must name its app registration, and HO_KEY must not be set"
+                .to_owned(),
+        ),
         error => error,
     }
 }

@@ -30,6 +30,8 @@ mod interest;
 mod entra;
 
 #[cfg(feature = "mock")]
+mod mock_limits;
+#[cfg(feature = "mock")]
 mod mock_server;
 
 #[cfg(feature = "http")]

@@ -10,8 +10,8 @@ use human_oversight_protocol::permit;
 use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision};
 use human_oversight_protocol::signing_key::SigningKey;
 use human_oversight_protocol::types::{
-    Approval, Claim, Deliverable, Execution, ExecutionStatus, KeyLife, KeySet, NewApproval,
-    Problem, Report, Revise, Status,
+    Approval, Claim, Deliverable, Execution, ExecutionStatus, FieldError, KeyLife, KeySet,
+    NewApproval, Problem, Report, Revise, Status,
 };
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
@@ -20,6 +20,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::Error;
 use crate::handle::approval_id;
+use crate::mock_limits::{faults, is_too_large};
 
 /// How a mock answers a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,8 +93,13 @@ impl MockServer {
         if let Ok(approval) = self.status(&id) {
             return self.repeated(request, approval);
         }
-        if request.approver_emails.is_empty() {
-            return Err(problem(422, "invalid", "There is no approver."));
+        if is_too_large(request) {
+            let why = "The request is larger than the gate takes.";
+            return Err(problem(413, "too-large", why));
+        }
+        let errors = faults(request);
+        if !errors.is_empty() {
+            return Err(invalid(errors));
         }
         let answer = (self.policy)(request);
         if answer == Answer::Unavailable {
@@ -271,12 +277,23 @@ fn id(request: &NewApproval) -> String {
 }
 
 fn problem(status: u16, kind: &str, detail: &str) -> Error {
+    Error::Problem(Box::new(document(status, kind, detail)))
+}
+
+fn invalid(errors: Vec<FieldError>) -> Error {
     Error::Problem(Box::new(Problem {
+        errors,
+        ..document(422, "invalid", "The gate refuses the request.")
+    }))
+}
+
+fn document(status: u16, kind: &str, detail: &str) -> Problem {
+    Problem {
         kind: format!("urn:human-oversight:problem:{kind}"),
         title: "Refused by the mock".to_owned(),
         status,
         detail: detail.to_owned(),
         invocation_id: String::new(),
         errors: Vec::new(),
-    }))
+    }
 }

@@ -76,9 +76,12 @@ pub(crate) fn spawn<T: Send + 'static>(
 /// it then blocks.
 pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     let (sender, receiver) = sync_channel(1);
-    let task = async move { sender.send(future.await).ok() };
-    RUNTIME.spawn(task.in_current_span());
-    receiver.recv().expect("the futures here do not panic")
+    let task = RUNTIME.spawn(future.in_current_span());
+    RUNTIME.spawn(async move { sender.send(task.await).ok() });
+    match receiver.recv().expect("the runtime does not end") {
+        Ok(output) => output,
+        Err(error) => resume_unwind(error.into_panic()),
+    }
 }
 
 pub(crate) async fn sleep(duration: Duration) {

@@ -2,10 +2,12 @@
 
 #![cfg(all(feature = "mock", feature = "macros"))]
 
+use std::time::Duration;
+
 use human_oversight_client::mock::{Answer, MockGate};
-use human_oversight_client::types::{ExecutionStatus, NewApproval};
+use human_oversight_client::types::{ExecutionStatus, NewApproval, NewCallback};
 use human_oversight_client::{Action, Gate, Handle, Outcome, Reason, approval_gate};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A tool that a model may call.
 #[approval_gate(
@@ -99,4 +101,157 @@ async fn a_mock_grants_a_claim_once_and_for_the_same_parameters() {
         .try_run(&params, async |_| Err::<(), _>("broken"))
         .await;
     assert_eq!(failed, Outcome::Executed(Err("broken")));
+}
+
+/// A policy of a test that fails.
+fn unexpected(request: &NewApproval) -> Answer {
+    panic!("not expected: {}", request.action_description)
+}
+
+#[tokio::test]
+#[should_panic = "not expected: Delete"]
+async fn a_policy_that_panics_ends_the_call() {
+    let gate = Gate::policy(unexpected).approvers(["alice@example.com"]);
+    let _ = gate.action("Delete").run(&json!({}), async |_| ()).await;
+}
+
+#[test]
+#[should_panic = "not expected: Delete"]
+fn a_policy_that_panics_ends_the_call_that_blocks() {
+    let gate = Gate::policy(unexpected).approvers(["alice@example.com"]);
+    let _ = gate.action("Delete").run_blocking(&json!({}), |_| ());
+}
+
+#[tokio::test]
+async fn a_mock_refuses_what_every_gate_refuses() {
+    let mock = MockGate::new(|_| Answer::Approve);
+    let gate = mock.gate().agent("Agent").approvers(["alice@example.com"]);
+    let action = || gate.action("Delete");
+    let named = |name: &str| gate.clone().agent(name).action("Delete");
+    let asking = |people: &[&str]| {
+        gate.clone()
+            .approvers(people.iter().copied())
+            .action("Delete")
+    };
+    let seconds = Duration::from_secs;
+    let called = |channel: &str, state: &str| {
+        action().callback(NewCallback {
+            channel: channel.to_owned(),
+            state: Some(state.to_owned()),
+        })
+    };
+    let long = "a".repeat(2_001);
+    let cases = [
+        ("/agentName must have 1 to 128 characters", named("")),
+        (
+            "/agentName must have 1 to 128 characters",
+            named(&long[..129]),
+        ),
+        (
+            "/agentName must have at most 170 bytes of UTF-8",
+            named(&"ü".repeat(86)),
+        ),
+        (
+            "/agentName must not contain `://`: a name is no URL",
+            named("https://a"),
+        ),
+        ("/agentName must be without spaces around it", named(" A")),
+        (
+            "/agentName must be one line without control characters",
+            named("A\u{202e}B"),
+        ),
+        (
+            "/actionDescription must have 1 to 256 characters",
+            gate.action(" "),
+        ),
+        (
+            "/actionDescription must have 1 to 256 characters",
+            gate.action(&long[..257]),
+        ),
+        (
+            "/actionDescription must be one line without control characters",
+            gate.action("Delete\nall"),
+        ),
+        (
+            "/timeoutSeconds must be a whole number from 10 to 2592000",
+            action().timeout(seconds(5)),
+        ),
+        (
+            "/timeoutSeconds must be a whole number from 10 to 2592000",
+            action().timeout(seconds(2_592_001)),
+        ),
+        (
+            "/reason must have 0 to 2000 characters",
+            action().reason(&long),
+        ),
+        (
+            "/reason must not have control characters other than line ends and tabs",
+            action().reason("\0"),
+        ),
+        (
+            "/approverEmails must be an array of 1 to 20 email addresses",
+            asking(&[]),
+        ),
+        (
+            "/approverEmails/0 must be a plain email address, such as alice@example.com",
+            asking(&["alice"]),
+        ),
+        (
+            "/approverEmails/1 occurs twice",
+            asking(&["a@b.example", "A+x@b.example"]),
+        ),
+        (
+            "/approverEmails/0 is the person the agent acts for, who cannot approve",
+            action().on_behalf_of("Alice@example.com"),
+        ),
+        (
+            "/onBehalfOf must be a plain email address, such as alice@example.com",
+            action().on_behalf_of("me"),
+        ),
+        (
+            "/correlationId must have 1 to 64 characters of [A-Za-z0-9._-]",
+            action().correlation_id("a b"),
+        ),
+        (
+            "/supersedes must be the id of a request",
+            action().supersedes("1"),
+        ),
+        (
+            "/callback/channel must have 1 to 64 characters",
+            called("", ""),
+        ),
+        (
+            "/callback/state must have 0 to 256 characters",
+            called("a", &long[..257]),
+        ),
+    ];
+    for (why, action) in cases {
+        refuses(&action, &json!({}), why).await;
+    }
+    let text = |length: usize| json!({"text": "a".repeat(length)});
+    let why = "/parameters must have at most 30720 bytes of canonical JSON";
+    refuses(&action(), &text(31_000), why).await;
+    refuses(
+        &action(),
+        &text(66_000),
+        "The request is larger than the gate takes.",
+    )
+    .await;
+    assert!(mock.requests().is_empty());
+    let at_the_limits = gate
+        .agent("ü".repeat(85))
+        .action("😀".repeat(256))
+        .timeout(seconds(10))
+        .reason("a\n\t".repeat(666))
+        .on_behalf_of("me@bücher.example");
+    let outcome = at_the_limits.run(&text(30_000), async |_| "ran").await;
+    assert_eq!(outcome, Outcome::Executed("ran"));
+}
+
+async fn refuses(action: &Action, params: &Value, why: &str) {
+    let outcome = action.run(params, async |_| ()).await;
+    let refusal = outcome.into_result().unwrap_err();
+    assert_eq!(refusal.reason, Reason::Invalid, "{why}");
+    let text = refusal.to_string();
+    assert!(text.ends_with(why), "{text}");
 }

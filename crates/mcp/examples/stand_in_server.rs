@@ -143,11 +143,17 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             text("done")
         )),
         "progress" => {
-            say_progress(params);
+            say_progress(params, &json!(1));
+            answer(id, &text("done"));
+        }
+        "progress from zero" | "read_progress from zero" => {
+            for progress in [json!(0), json!(0.5), json!(1)] {
+                say_progress(params, &progress);
+            }
             answer(id, &text("done"));
         }
         "progress, then slow" => {
-            say_progress(params);
+            say_progress(params, &json!(1));
             await_go(folder);
             answer(id, &text("done slowly"));
         }
@@ -178,9 +184,9 @@ fn write_as_told(folder: &Path, id: &Value) {
     write(rest);
 }
 
-fn say_progress(params: &Value) {
+fn say_progress(params: &Value, progress: &Value) {
     let token = &params["_meta"]["progressToken"];
-    let params = json!({"progressToken": token, "progress": 1, "total": 2});
+    let params = json!({"progressToken": token, "progress": progress, "total": 2});
     let line = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params});
     say(&format!("{line}\n"));
 }

@@ -1,5 +1,7 @@
 //! The members of a JSON object, each as it was written.
 
+use std::collections::HashSet;
+
 use human_oversight_protocol::strict_json;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -44,8 +46,88 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Whether a name occurs twice in an object of a JSON text, at any depth.
+pub(crate) fn has_doubles(json: &str) -> bool {
+    let mut names_of_open: Vec<HashSet<String>> = Vec::new();
+    let mut rest = json;
+    while let Some(at) = rest.find(['{', '}', '"']) {
+        let end = match rest.as_bytes()[at] {
+            b'{' => {
+                names_of_open.push(HashSet::new());
+                1
+            }
+            b'}' => {
+                names_of_open.pop();
+                1
+            }
+            _ => text_length(&rest[at..]),
+        };
+        let (text, after) = rest[at..].split_at(end);
+        if after.trim_start().starts_with(':')
+            && let Some(names) = names_of_open.last_mut()
+            && !names.insert(read_name(text))
+        {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// The length of the text in quotes that begins here.
+fn text_length(json: &str) -> usize {
+    let mut is_escaped = true;
+    let end = json.bytes().position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(json.len(), |end| end + 1)
+}
+
+/// One with an escape that is no character stays as it was written.
+fn read_name(text: &str) -> String {
+    serde_json::from_str(text).unwrap_or_else(|_| text.to_owned())
+}
+
 /// A name as readers see it that ignore case, in Unicode too: `ſ` is an `s` to them, and the Kelvin sign a `k`.
 pub(crate) fn fold(name: &str) -> String {
     let folded = name.chars().flat_map(char::to_uppercase);
     folded.flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_occurs_twice_is_found_at_any_depth() {
+        let deep = |inner: &str| {
+            format!(
+                "{}{inner}{}",
+                r#"[{"a":"#.repeat(20_000),
+                "}]".repeat(20_000)
+            )
+        };
+        for doubled in [
+            r#"{"a":1,"a":2}"#,
+            r#"[{},{"a":{"b":"}","b" :[]}}]"#,
+            r#"{"a":1,"b":{"a":1},"\u0061":2}"#,
+            r#"{"a\"b":"\\","a\"b":1}"#,
+            r#"{"\udcff":1,"\udcff":2}"#,
+            r#"{"":"","":""}"#,
+            &deep(r#"{"b":1,"b":2}"#),
+        ] {
+            assert!(has_doubles(doubled), "{doubled}");
+        }
+        for single in [
+            r#"{"a":{"a":[{"a":"a"},{"a":"\"a\":"}]},"b":"a","c":["a","a"]}"#,
+            r#"{"a":"\\","b":"{\"b\":1,\"b\":2}"}"#,
+            r#"{"\udcff":1,"\udcfe":2,"A":1e400,"a":"\ud800"}"#,
+            "\"a\"",
+            &deep("{}"),
+        ] {
+            assert!(!has_doubles(single), "{single}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What a client reads while people decide, until the tool reports progress of its own.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,17 +23,24 @@ pub(crate) struct Progress<'a> {
     output: &'a Output,
     tokens: &'a Tokens,
     token: Option<Token>,
-    count: u32,
 }
 
 /// The progress tokens of the calls that are held.
 #[derive(Default)]
-pub(crate) struct Tokens(Mutex<HashMap<Id, Arc<AtomicBool>>>);
+pub(crate) struct Tokens(Mutex<HashMap<Id, Arc<Reported>>>);
 
 struct Token {
     token: Id,
-    /// The server has reported progress under it.
-    is_servers: Arc<AtomicBool>,
+    reported: Arc<Reported>,
+}
+
+/// What was reported under a token. Both change under the lock of all tokens.
+#[derive(Default)]
+struct Reported {
+    /// The server has reported progress.
+    is_servers: AtomicBool,
+    /// The notifications of the proxy.
+    count: AtomicU32,
 }
 
 impl<'a> Progress<'a> {
@@ -45,25 +52,27 @@ impl<'a> Progress<'a> {
             output,
             tokens,
             token,
-            count: 0,
         }
     }
 
     /// Writes the next notification. Progress must grow: the proxy's grows by millionths, and ends where the server's
-    /// begins.
+    /// is above it.
     pub(crate) async fn write(&mut self, stage: &Stage) {
         let (Some(token), Some(message)) = (&self.token, words::progress(stage)) else {
             return;
         };
-        self.count += 1;
-        let progress = f64::from(self.count) / 1e6;
+        let progress = {
+            let _tokens = self.tokens.tokens();
+            token.reported.count.fetch_add(1, Ordering::Relaxed);
+            token.reported.progress()
+        };
         let (message, id) = (json!(message), token.token.as_json());
         let line = format!(
             "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":{id},\
              \"progress\":{progress},\"message\":{message}}}}}\n"
         );
         self.output
-            .write_unless(&token.is_servers, line.as_bytes())
+            .write_unless(&token.reported.is_servers, line.as_bytes())
             .await;
     }
 }
@@ -77,46 +86,68 @@ impl Drop for Progress<'_> {
 }
 
 impl Tokens {
-    /// Notes that a line of the server reports progress, before the client can read it.
-    pub(crate) fn note(&self, line: &[u8]) {
+    /// Whether the client may read a line of the server: not one whose progress is not above the proxy's. Notes that it
+    /// reports progress, before the client can read it.
+    pub(crate) fn passes(&self, line: &[u8]) -> bool {
         let tokens = self.tokens();
-        if !tokens.is_empty()
-            && let Some(is_servers) = read_token(line).and_then(|token| tokens.get(&token))
-        {
-            is_servers.store(true, Ordering::Relaxed);
+        if tokens.is_empty() {
+            return true;
         }
+        let Some((token, progress)) = read(line) else {
+            return true;
+        };
+        let Some(reported) = tokens.get(&token) else {
+            return true;
+        };
+        let is_first = reported.count.load(Ordering::Relaxed) == 0;
+        let grows = is_first || progress.is_none_or(|it| it > reported.progress());
+        if grows {
+            reported.is_servers.store(true, Ordering::Relaxed);
+        }
+        grows
     }
 
     fn add(&self, token: Id) -> Token {
-        let is_servers = Arc::<AtomicBool>::default();
-        self.tokens().insert(token.clone(), is_servers.clone());
-        Token { token, is_servers }
+        let reported = Arc::<Reported>::default();
+        self.tokens().insert(token.clone(), reported.clone());
+        Token { token, reported }
     }
 
-    fn remove(&self, Token { token, is_servers }: &Token) {
+    fn remove(&self, Token { token, reported }: &Token) {
         let mut tokens = self.tokens();
         // A later call may use the token of one that was cancelled.
         if tokens
             .get(token)
-            .is_some_and(|it| Arc::ptr_eq(it, is_servers))
+            .is_some_and(|it| Arc::ptr_eq(it, reported))
         {
             tokens.remove(token);
         }
     }
 
-    fn tokens(&self) -> MutexGuard<'_, HashMap<Id, Arc<AtomicBool>>> {
+    fn tokens(&self) -> MutexGuard<'_, HashMap<Id, Arc<Reported>>> {
         // A panic cannot leave it half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The token of a progress notification.
-fn read_token(line: &[u8]) -> Option<Id> {
+impl Reported {
+    /// The last progress of the proxy.
+    fn progress(&self) -> f64 {
+        f64::from(self.count.load(Ordering::Relaxed)) / 1e6
+    }
+}
+
+/// The token of a progress notification, and how far it says that the tool is.
+fn read(line: &[u8]) -> Option<(Id, Option<f64>)> {
     let raw: &RawValue = serde_json::from_slice(line).ok()?;
     let message = Members::read(raw, &[])?;
     let method = serde_json::from_str::<String>(message.get("method")?.get()).ok()?;
     let params = message
         .get("params")
         .filter(|_| method == "notifications/progress")?;
-    Id::read(Members::read(params, &[])?.get("progressToken")?)
+    let params = Members::read(params, &[])?;
+    let token = Id::read(params.get("progressToken")?)?;
+    let progress = params.get("progress");
+    let progress = progress.and_then(|it| serde_json::from_str(it.get()).ok());
+    Some((token, progress))
 }

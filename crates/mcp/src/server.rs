@@ -17,6 +17,7 @@ use crate::answer::{Answer, Message, looks_like_answer, read_message};
 use crate::call::{Meta, run_line, task_result_line};
 use crate::claim_key::random_hex;
 use crate::end::Lost;
+use crate::members::has_doubles;
 use crate::message::Id;
 
 /// What only the proxy needs of the environment.
@@ -123,7 +124,7 @@ impl Server {
         match read_message(message) {
             Some(Message::Answer(id, answer)) if id.is_own(&self.prefix) => {
                 match self.runs().waiting.remove(&id) {
-                    Some(run) => drop(run.send(Ok(answer))),
+                    Some(run) => drop(run.send(readable(message, answer))),
                     None => {
                         tracing::warn!(
                             "the server answered a call again: the second answer is dropped"
@@ -147,9 +148,7 @@ impl Server {
         let named = Id::find_own(&self.prefix, message);
         let (lost, noted): (Vec<_>, Vec<_>) = named.into_iter().partition(is_meant);
         if !lost.is_empty() {
-            tracing::error!(
-                "the server's answer to a held call cannot be read and is dropped: the call may have run"
-            );
+            log_unreadable();
         } else if !noted.is_empty() {
             tracing::warn!(
                 "a line of the server names a held call and is no answer: the line is dropped"
@@ -177,6 +176,21 @@ impl Server {
         // A panic cannot leave it half-written.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The answer, unless two readers could understand it differently.
+fn readable(message: &[u8], answer: Answer) -> Result<Answer, Lost> {
+    if std::str::from_utf8(message).is_ok_and(|text| !has_doubles(text)) {
+        return Ok(answer);
+    }
+    log_unreadable();
+    Err(Lost::Unreadable)
+}
+
+fn log_unreadable() {
+    tracing::error!(
+        "the server's answer to a held call cannot be read and is dropped: the call may have run"
+    );
 }
 
 /// The exit code that a shell would report.

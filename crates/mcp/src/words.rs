@@ -136,18 +136,7 @@ fn refusal_words(refusal: &Refusal, approval: Option<&Approval>) -> (&'static st
     let again = "Call again only if it is still needed: people are then asked again.";
     let is_lapsed = execution(approval).0 == Some(ExecutionStatus::Lapsed);
     match refusal.reason {
-        Reason::Rejected => {
-            let by = refusal.by.as_deref().unwrap_or("an approver");
-            let comment = match &refusal.comment {
-                Some(comment) => format!(" The approver's comment: {}.", json!(comment)),
-                None => String::new(),
-            };
-            let text = format!(
-                "Not run: rejected by {by}.{comment} Do not call it again, and do not do the same in another way, unless \
-                 the comment asks for a change."
-            );
-            ("rejected", text)
-        }
+        Reason::Rejected => ("rejected", rejected(refusal)),
         Reason::Timeout if is_lapsed || refusal.detail.is_some() => {
             let text =
                 format!("Not run: it was approved, but nothing called to run it in time. {again}");
@@ -169,6 +158,25 @@ fn refusal_words(refusal: &Refusal, approval: Option<&Approval>) -> (&'static st
         Reason::Paused => ("paused", refusal.to_string()),
         Reason::Invalid => ("invalid", refusal.to_string()),
         _ => ("unavailable", refusal.to_string()),
+    }
+}
+
+fn rejected(refusal: &Refusal) -> String {
+    let by = refusal.by.as_deref().unwrap_or("an approver");
+    let comment = match &refusal.comment {
+        Some(comment) => format!(" The approver's comment: {}.", json!(comment)),
+        None => String::new(),
+    };
+    match refusal.question() {
+        Some(question) => format!(
+            "Not run: rejected by {by}, who asks for a change: {}.{comment} Call again, with arguments changed \
+             accordingly: people are then asked again. Do not do the same in another way.",
+            json!(question)
+        ),
+        None => format!(
+            "Not run: rejected by {by}.{comment} Do not call it again, and do not do the same in another way, unless the \
+             comment asks for a change."
+        ),
     }
 }
 

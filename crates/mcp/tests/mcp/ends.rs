@@ -22,6 +22,50 @@ fn a_rejection_is_read_with_its_comment_and_the_next_call_asks_again() {
 }
 
 #[test]
+fn who_rejects_can_ask_for_a_changed_call() {
+    let policy = "version = 1\n[[rule]]\nid = \"all\"\neffect = \"require\"\nstages = [{ from = \"requested\" }]\n\
+                  reject_reasons = [\"Too much\"]\n";
+    let (gate, folder) = (Gate::with_policy(policy), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let question = ("revise", "Only \"half\" of it, please");
+    let [preset, words] = [("preset", "Too much"), ("words", "Not now.")];
+    let asks = "Not run: rejected by alice@example.com, who asks for a change: \"Only \\\"half\\\" of it, please\".";
+    let may_call = "Call again, with arguments changed accordingly: people are then asked again. Do not do the same in \
+                    another way.";
+    let rejected = "Not run: rejected by alice@example.com.";
+    let may_not_call = "Do not call it again, and do not do the same in another way, unless the comment asks for a change.";
+    for (number, (has_code, fields, expected)) in [
+        (true, vec![question], format!("{asks} {may_call}")),
+        (
+            true,
+            vec![question, preset, words],
+            format!("{asks} The approver's comment: \"Too much: Not now.\". {may_call}"),
+        ),
+        // Anyone with the link can have written words without the code: the agent does not get them.
+        (
+            false,
+            vec![question, preset, words],
+            format!("{rejected} The approver's comment: \"Too much\". {may_not_call}"),
+        ),
+        (false, vec![question], format!("{rejected} {may_not_call}")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = client.call("delete_file", &json!({"number": number}));
+        let asked = eventually("an email", || {
+            let open = |id: &String| gate.status(id)["status"] == "Pending";
+            gate.asked().into_iter().find(open)
+        });
+        let code = gate.code(&asked);
+        let code = [("code", code.as_str())];
+        let code = if has_code { &code[..] } else { &[] };
+        gate.reject_with(&asked, &[code, &fields].concat());
+        assert_eq!(client.told(id), (expected, "rejected".to_owned()));
+    }
+}
+
+#[test]
 fn an_expiry_is_not_told_as_a_rejection() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let settings = format!("{SETTINGS}timeout = \"10s\"\n");

@@ -86,11 +86,21 @@ impl Gate {
     }
 
     pub(crate) fn approve(&self, id: &str) {
-        self.decide(id, "approve", "");
+        self.decide(id, &[("decision", "approve"), ("code", &self.code(id))]);
     }
 
     pub(crate) fn reject(&self, id: &str, comment: &str) {
-        self.decide(id, "reject", comment);
+        self.reject_with(id, &[("code", &self.code(id)), ("comment", comment)]);
+    }
+
+    /// Rejects with these fields of the form.
+    pub(crate) fn reject_with(&self, id: &str, fields: &[(&str, &str)]) {
+        self.decide(id, &[&[("decision", "reject")], fields].concat());
+    }
+
+    /// The code in the email, which proves who decides.
+    pub(crate) fn code(&self, id: &str) -> String {
+        self.question(id).code
     }
 
     pub(crate) fn status(&self, id: &str) -> Value {
@@ -117,20 +127,17 @@ impl Gate {
     }
 
     /// As an approver does: opens the link of the email and posts the form.
-    fn decide(&self, id: &str, verdict: &str, comment: &str) {
-        let Question { link, code, .. } = self.question(id);
+    fn decide(&self, id: &str, fields: &[(&str, &str)]) {
+        let link = self.question(id).link;
         let path = link.strip_prefix(&self.url).unwrap();
         let (_, page) = self.call("GET", path, "");
         let token = between(&page, "name=\"form\" value=\"", "\"");
         let (path, k) = path.split_once("?k=").unwrap();
-        let fields = [
-            ("form", token),
-            ("decision", verdict),
-            ("code", &code),
-            ("comment", comment),
-        ];
+        let fields = [&[("form", token)], fields].concat();
+        let fields = fields.iter();
         let fields = fields.map(|(name, value)| format!("&{name}={}", encode(value)));
-        let (status, page) = self.call("POST", path, &format!("k={k}{}", fields.concat()));
+        let fields: String = fields.collect();
+        let (status, page) = self.call("POST", path, &format!("k={k}{fields}"));
         assert!(matches!(status, 200 | 303), "{status} {page}");
     }
 

@@ -10,6 +10,7 @@ mod fuzz;
 mod held;
 mod hostile;
 mod kills;
+mod progress;
 mod relay;
 mod start;
 mod tasks;
