@@ -197,8 +197,8 @@ impl Error {
                     .to_owned()
             }
             Self::Paused(since) => format!(
-                "The operator has paused them since {since}. Nothing was stored. Open requests stay open: an \
-                 approval can be claimed after the operator resumes, until it lapses."
+                "The operator has paused them since {since}. Nothing was stored, but for the request of a call that \
+                 waited. Open requests stay open: an approval can be claimed after the operator resumes, until it lapses."
             ),
             Self::MethodNotAllowed => "The header Allow lists the allowed methods.".to_owned(),
             Self::TooManyWaits(waits) => format!(

@@ -32,7 +32,9 @@ impl<S: Send + Sync> FromRequest<S> for JsonList {
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
         match read(&request)? {
             Value::Array(values) => Ok(Self(values)),
-            _ => Err(invalid("", "must be a JSON array")),
+            _ => Err(Error::BadRequest(
+                "The body must be a JSON array.".to_owned(),
+            )),
         }
     }
 }

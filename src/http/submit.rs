@@ -134,16 +134,31 @@ async fn synchronous(
     Ok(response)
 }
 
-/// `Prefer: wait=N` (RFC 7240). An invalid preference is ignored.
+/// `Prefer: wait=N` (RFC 7240, section 4.3). Of several, the first counts; an invalid one is ignored.
 fn prefer_wait(headers: &HeaderMap) -> Option<Duration> {
     let values = headers
         .get_all("prefer")
         .iter()
         .filter_map(|value| value.to_str().ok());
-    let seconds: u64 = values
-        .flat_map(|value| value.split([',', ';']))
-        .find_map(|preference| preference.trim().strip_prefix("wait=")?.parse().ok())?;
+    let wait = values.flat_map(preferences).find_map(|preference| {
+        // Parameters of the preference follow a semicolon.
+        let preference = preference.split(';').next()?;
+        let (name, value) = preference.split_once('=')?;
+        let is_wait = name.trim().eq_ignore_ascii_case("wait");
+        is_wait.then(|| value.trim().trim_matches('"'))
+    })?;
+    let is_number = !wait.is_empty() && wait.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds: u64 = is_number.then(|| wait.parse().unwrap_or(u64::MAX))?;
     (seconds >= 1).then(|| Duration::from_secs(seconds.min(100)))
+}
+
+/// The preferences of a header, which commas separate outside quotes.
+fn preferences(value: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    value.split(move |c| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    })
 }
 
 /// Reads the body of a submit to a gate with a policy, for any list of approvers.

@@ -115,6 +115,36 @@ async fn the_wait_may_be_set_by_the_prefer_header() {
     assert_eq!(answer.headers()["preference-applied"], "wait=1");
     assert_eq!(answer.json_value().await.1["status"], "Timeout");
 
+    // RFC 7240, section 2: names have no case, values may be quoted, and the first preference of a name counts.
+    for (prefer, applied) in [
+        ("Wait=1", Some("wait=1")),
+        ("wait=\"1\"", Some("wait=1")),
+        ("wait = 1;why=hurry", Some("wait=1")),
+        (
+            "handling=lenient; x=\"a, wait=7\", wait=1, wait=2",
+            Some("wait=1"),
+        ),
+        ("return=minimal;wait=1", None),
+        ("wait=1s", None),
+        ("wait", None),
+    ] {
+        let body = LEGACY_BODY.replace(
+            "\"correlationId\": \"4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1\", ",
+            "",
+        );
+        let call = gate.http.post(format!("{}/api/submit", gate.url));
+        let call = call.header("content-type", "application/json");
+        let answer = call
+            .header("prefer", prefer)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let found = answer.headers().get("preference-applied");
+        let found = found.map(|it| it.to_str().unwrap());
+        assert_eq!(found, applied, "{prefer}");
+    }
+
     for wait in ["0", "101", "-1", "x", ""] {
         let answer = gate
             .post(&format!("/api/submit?wait={wait}"), LEGACY_BODY)
