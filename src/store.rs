@@ -18,6 +18,7 @@ mod gate_id;
 mod grant_text;
 mod grants_text;
 mod handle;
+mod kept_gate_id;
 mod listing;
 mod pending;
 mod probe;

@@ -20,7 +20,7 @@ impl Backend {
     /// Creates the table if it does not exist. Reads never create it.
     pub(super) async fn prepare_standing(&self) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(_) => Ok(()),
+            Self::Embedded(embedded) => embedded.prepare_standing(),
             Self::Tables(tables) => tables.prepare_standing().await,
         }
     }
