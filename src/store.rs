@@ -27,6 +27,7 @@ mod restore;
 mod row;
 mod rows;
 mod sealing;
+mod sight;
 mod standing;
 mod standing_outbox_text;
 mod stored_gate_id;

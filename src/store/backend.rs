@@ -75,7 +75,10 @@ impl Backend {
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
         match self {
-            Self::Embedded(embedded) => embedded.list_standing(None, from),
+            Self::Embedded(embedded) => match embedded.list_standing(None, from) {
+                Err(StoreError::StandingLost) => Ok((Vec::new(), None)),
+                listed => listed,
+            },
             Self::Tables(tables) => tables.list_standing(from).await,
         }
     }

@@ -9,7 +9,7 @@ use super::backend::Backend;
 use super::clock_difference::ClockDifference;
 use super::embedded::{self, Embedded};
 use super::gate_id::{GateId, RowSettings};
-use super::kept_gate_id::Sight;
+use super::sight::Sight;
 use super::tables::{self, Account, Tables, Wire};
 use crate::keys::LinkKeys;
 use crate::values::Clock;

@@ -4,37 +4,11 @@
 //! was deleted and made anew, but not by a gate, and what is not in it means nothing: no row of a pause is not "not
 //! paused".
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::backend::Backend;
 use super::error::StoreError;
 use super::gate_id::{GateId, keys_of_row};
 use super::handle::Store;
 use super::row::Format;
-
-/// How long the row of the id counts as seen, so that no call reads it only for this.
-const SEEN_FOR: Duration = Duration::from_secs(60);
-
-/// When this process last saw the row of the id.
-#[derive(Clone, Default)]
-pub(super) struct Sight(Arc<Mutex<Option<Instant>>>);
-
-impl Sight {
-    pub(super) fn now(&self) {
-        *self.lock() = Some(Instant::now());
-    }
-
-    fn is_recent(&self) -> bool {
-        self.lock().is_some_and(|at| at.elapsed() < SEEN_FOR)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl Store {
     /// Looks for the id that this process has read or stored: at once after the table was missing, or else once a minute.
@@ -57,7 +31,7 @@ impl Store {
     /// The result of reading the standing table, once it is remembered if the table was missing.
     pub(super) fn noting_loss<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
         if matches!(read, Err(StoreError::StandingLost)) {
-            *self.id_seen.lock() = None;
+            self.id_seen.clear();
         }
         read
     }
@@ -72,15 +46,16 @@ impl Store {
             Err(StoreError::StandingLost) => None,
             kept => kept?,
         };
-        if kept.is_none() && self.has_requests_of_an_id().await? {
+        if kept.is_none() && self.has_requests_of_an_id(usize::MAX).await? {
             return Err(StoreError::StandingLost);
         }
         GateId::next(kept.map(|kept| kept.id).as_ref(), &self.rows).map(drop)
     }
 
-    async fn has_requests_of_an_id(&self) -> Result<bool, StoreError> {
+    /// Whether there is one among the first pages of requests.
+    pub(super) async fn has_requests_of_an_id(&self, pages: usize) -> Result<bool, StoreError> {
         let mut place = None;
-        loop {
+        for _ in 0..pages {
             let listed = match &self.backend {
                 Backend::Embedded(embedded) => embedded.all(place),
                 Backend::Tables(tables) => tables.all_or_none(place).await,
@@ -91,8 +66,9 @@ impl Store {
             }
             place = next;
             if place.is_none() {
-                return Ok(false);
+                break;
             }
         }
+        Ok(false)
     }
 }

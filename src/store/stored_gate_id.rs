@@ -66,7 +66,11 @@ impl Store {
             Ok(id) => Ok(Some(id)),
             // Without keys nothing is checked.
             Err(StoreError::Unavailable(_)) if self.keys.is_none() => Ok(None),
-            Err(StoreError::GateIdDamaged(_) | StoreError::GateIdOfOtherKey(_)) => Ok(None),
+            Err(
+                StoreError::GateIdDamaged(_)
+                | StoreError::GateIdOfOtherKey(_)
+                | StoreError::StandingLost,
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -102,7 +106,14 @@ impl Store {
                 Some(kept) if is_current && kept == next => return Ok(self.seen(next)),
                 _ => {}
             }
+            let is_lost = found.is_none() && self.has_requests_of_an_id(1).await?;
             match self.keep_gate_id(&next, found).await {
+                Ok(()) if is_lost => {
+                    tracing::error!(
+                        "the gate's id was lost: it is stored anew, and no pause stands"
+                    );
+                    return Ok(self.seen(next));
+                }
                 Ok(()) => return Ok(self.seen(next)),
                 Err(StoreError::AlreadyExists | StoreError::Conflict) => {}
                 Err(error) => return Err(error),

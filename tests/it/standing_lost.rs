@@ -9,7 +9,7 @@ use human_oversight_client::types::Approval;
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::claim::claim;
-use crate::harness::{ALICE, TestGate, request};
+use crate::harness::{ALICE, Log, TestGate, request};
 use crate::process::run;
 
 const PAUSE: [&str; 5] = ["pause", "--because", "a break-in", "--again-after", "0"];
@@ -65,6 +65,15 @@ async fn assert_refused(settings: &[(&str, &str)], id: &str, copy: &Path) {
         run(settings, &command).await;
     }
     run(settings, &["verify"]).await;
+    // What is left can be kept, also by those without keys.
+    for with_keys in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("left.jsonl");
+        let mut settings = settings.to_vec();
+        settings.retain(|(name, _)| with_keys || !name.ends_with("_KEYS"));
+        let (said, code) = run(&settings, &["backup", file.to_str().unwrap()]).await;
+        assert!(code == 0 && said.contains(" rows were copied."), "{said}");
+    }
 }
 
 /// A gate with a pause and an approved request, and a copy of its rows.
@@ -113,7 +122,15 @@ async fn no_command_ends_a_pause_by_creating_the_lost_table() {
     assert_unknown(&gate, &approval).await;
 
     let held = [&borrowed[..], &[("HO_PAUSED", "1")]].concat();
+    let log = Log::default();
+    let collecting = log.collect();
     let started = TestGate::with(&held).await;
+    drop(collecting);
+    assert_eq!(log.count("ERROR"), 1, "{:?}", log.lines());
+    assert_eq!(
+        log.count("the gate's id was lost: it is stored anew, and no pause stands"),
+        1
+    );
     let refused = try_claim(&started, &approval).await.unwrap_err();
     assert!(refused.to_string().contains("paused"), "{refused}");
     // What was lost is now in the hands of the operator.
