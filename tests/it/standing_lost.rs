@@ -2,7 +2,9 @@
 //! that starts creates it again.
 
 use std::path::Path;
+use std::time::Duration;
 
+use human_oversight::store::{Store, StoreError};
 use human_oversight_client::Error;
 use human_oversight_client::types::Approval;
 
@@ -11,6 +13,7 @@ use crate::backing_store;
 use crate::claim::claim;
 use crate::harness::{ALICE, Log, TestGate, request};
 use crate::process::run;
+use crate::store::{OPEN_LIMIT, keys};
 
 const PAUSE: [&str; 5] = ["pause", "--because", "a break-in", "--again-after", "0"];
 
@@ -245,4 +248,30 @@ async fn a_list_that_a_damaged_pause_prevents_says_nothing_of_what_was_done() {
         "{said}"
     );
     assert!(!said.contains("done"), "{said}");
+}
+
+/// A gate that no one called meanwhile finds it out, too.
+#[tokio::test(start_paused = true)]
+async fn the_id_is_looked_for_once_a_minute() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::embedded(dir.path(), OPEN_LIMIT, keys());
+    store.look().await.unwrap();
+    store.prepare().await.unwrap();
+    let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
+    let lose = "DELETE FROM standingapprovals WHERE PartitionKey = 'gate'";
+    assert_eq!(file.execute(lose, []).unwrap(), 1);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    store.ensure_standing_is_whole().await.unwrap();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for _ in 0..2 {
+        let looked = store.ensure_standing_is_whole().await;
+        assert!(
+            matches!(looked, Err(StoreError::StandingLost)),
+            "{looked:?}"
+        );
+    }
+    // Another instance has started.
+    let other = Store::embedded(dir.path(), OPEN_LIMIT, keys());
+    other.prepare().await.unwrap();
+    store.ensure_standing_is_whole().await.unwrap();
 }
