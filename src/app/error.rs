@@ -121,6 +121,8 @@ impl From<StoreError> for Error {
             | StoreError::OtherGate(_)
             | StoreError::GateId { .. }
             | StoreError::GateIdOfOtherKey(_)
+            | StoreError::GateIdDamaged(_)
+            | StoreError::StandingLost
             | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
         }
     }

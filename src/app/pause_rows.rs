@@ -15,7 +15,8 @@ use crate::values::Timestamp;
 pub(super) async fn standing(store: &Store) -> Result<Vec<Pause>, StoreError> {
     // The start of this process creates the table; no later call does.
     store.prepare().await?;
-    let rows = store.standing_of(StandingKind::Pause).await?;
+    let rows = store.standing_of(StandingKind::Pause);
+    let (rows, ()) = tokio::try_join!(rows, store.ensure_standing_is_whole())?;
     rows.iter().map(decode).collect()
 }
 

@@ -24,7 +24,7 @@ use super::maintenance::{
     ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
     required_link_keys,
 };
-use super::output::say;
+use super::output::{plain, plain_keys, say};
 use super::unfinished::Unfinished;
 
 /// Copies all rows into a new `file`. Each is a consistent state of its request; the copy as a whole is not,
@@ -139,7 +139,7 @@ impl Copied {
         };
         if let Some(problem) = problem {
             self.unreadable += 1;
-            say(&format!("{}/{}: {problem}", keys.0, keys.1));
+            say(&format!("{}: {}", plain_keys(keys), plain(&problem)));
         }
         serde_json::to_writer(&mut *copy, &columns)?;
         Ok(copy.write_all(b"\n")?)
@@ -247,7 +247,7 @@ impl Summary {
                 | StoreError::Legacy),
             ) => {
                 self.unsound += 1;
-                say(&format!("line {number}: {error}"));
+                say(&format!("line {number}: {}", plain(&error.to_string())));
             }
             Err(error) => return Err(error).context(format!("line {number} cannot be stored")),
         }

@@ -13,7 +13,7 @@ use human_oversight::store::{RowVersion, StoreError, StoredRow};
 use human_oversight::values::Clock;
 
 use super::maintenance::{for_each_row, link_keys, open, open_existing, receipt_keys};
-use super::output::say;
+use super::output::{plain, plain_keys, say};
 
 #[derive(Subcommand)]
 pub(crate) enum IndexCommand {
@@ -51,9 +51,9 @@ struct Found {
 
 impl Found {
     fn leave_out(&mut self, row: &StoredRow, why: &impl Display) {
-        let (partition, key) = &row.keys;
+        let (row, why) = (plain_keys(&row.keys), plain(&why.to_string()));
         self.untrusted += 1;
-        say(&format!("{partition}/{key}: {why}"));
+        say(&format!("{row}: {why}"));
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::maintenance::{Access, check_clock, open_existing, receipt_keys};
 use super::operate::remote;
-use super::output::{say, show};
+use super::output::{plain, say, show};
 use super::unknown_id::NO_REQUEST;
 
 /// List requests: what is open, what is not sent, or what cannot be trusted
@@ -185,18 +185,19 @@ impl Printer {
             };
             let text =
                 format!("{id}  {status}  until {until}  emails {delivered}{locked}  {agent}");
-            self.print(&text, open);
+            self.print(&plain(&text), open);
         }
         for unsent in &page.unsent {
             let (id, kind, to) = (&unsent.id, &unsent.kind, &unsent.to);
             let (state, at, attempts) = (&unsent.state, &unsent.at, unsent.attempts);
             let fault = unsent.fault.as_deref().unwrap_or_default();
             let text = format!("{id}  {kind}  {to}  {state} {at}  attempts {attempts}  {fault}");
-            self.print(text.trim_end(), unsent);
+            self.print(plain(&text).trim_end(), unsent);
         }
         for damaged in &page.damaged {
             let (table, row, cause) = (&damaged.table, &damaged.row, &damaged.cause);
-            self.print(&format!("{table} {row}: {cause}"), damaged);
+            let text = format!("{table} {}: {}", plain(row), plain(cause));
+            self.print(&text, damaged);
         }
     }
 

@@ -21,9 +21,9 @@ use human_oversight_protocol::operate::{Allowed, Command, Revoked};
 
 use super::clock::{clock, now};
 use super::maintenance::{
-    Access, check_clock, ensure_store_exists, open, receipt_keys, required_link_keys,
+    Access, check_clock, ensure_store_exists, open, receipt_keys, required_link_keys, unusable,
 };
-use super::output::say;
+use super::output::{plain, say};
 use super::unknown_id::NO_REJECTION;
 use super::value_parsers;
 use remote::Remote;
@@ -308,7 +308,7 @@ impl Gate {
             Self::Store(store) => {
                 let paused = app::pause(store, pause.clone(), now()).await;
                 paused.context("it may be paused nevertheless, so repeat the command")?;
-                report(store, true, &pause.scope).await
+                report(store, true, &pause.scope).await.context(UNREAD)
             }
             Self::Remote(remote) => {
                 let because = pause.reason.clone();
@@ -323,7 +323,7 @@ impl Gate {
                 let resumed = app::resume(store, scope, now()).await;
                 let done = resumed
                     .context("it may be resumed nevertheless: `executing` lists the pauses")?;
-                report(store, done, scope).await
+                report(store, done, scope).await.context(UNREAD)
             }
             Self::Remote(remote) => remote.send(Command::Resume, scope, None).await,
         }
@@ -337,18 +337,15 @@ impl Gate {
     }
 }
 
+const UNREAD: &str = "it was done, but what is executing cannot be listed";
+
 async fn report(store: &Store, done: bool, scope: &PauseScope) -> anyhow::Result<Report> {
-    let executing = app::executing(store, scope, now()).await;
-    let unread = "it was done, but what is executing cannot be listed";
-    let executing = executing.context(unread)?;
+    let executing = app::executing(store, scope, now()).await?;
     Ok(Report {
         done,
         open: Some(executing.open),
         executing,
-        pauses: match app::pauses(store).await {
-            Ok(pauses) => pauses,
-            Err(error) => bail!("{unread}: {}", error.cause().unwrap_or_default()),
-        },
+        pauses: app::pauses(store).await.map_err(unusable)?,
     })
 }
 
@@ -370,6 +367,6 @@ fn confirm(scope: &PauseScope) -> anyhow::Result<()> {
 }
 
 fn describe(pause: &Pause) -> String {
-    let reason = pause.reason.as_deref().unwrap_or_default();
+    let reason = plain(pause.reason.as_deref().unwrap_or_default());
     format!("{}, since {}: {reason}", pause.scope, pause.since)
 }

@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use human_oversight::reveal;
+
 /// The exit code of a command that has done its work, and whose output is lost.
 const LOST: u8 = 3;
 
@@ -28,6 +30,24 @@ pub(crate) fn show(line: &str) {
         }
         std::process::exit(2);
     }
+}
+
+/// A text of a table or of another system, as a part of a line: what is not seen, or ends a line, is escaped.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for (c, is_hidden) in reveal::characters(text) {
+        if is_hidden || c.is_control() {
+            plain.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// The keys of a row, in the same way.
+pub(crate) fn plain_keys((partition, row): &(String, String)) -> String {
+    format!("{}/{}", plain(partition), plain(row))
 }
 
 /// Prints a line to stderr. What cannot be written is lost.

@@ -85,6 +85,9 @@ pub(crate) async fn run(
         Access::Reads
     };
     check_clock(&store, access).await?;
+    // Without the gate's id, every sound row is one that cannot be trusted.
+    let kept = store.ensure_gate_id_is_kept().await;
+    kept.context("nothing was counted or deleted")?;
     let mut found = Found {
         takes_damaged: damaged,
         receipt_keys: receipt_keys(&settings)?,

@@ -21,7 +21,7 @@ use super::maintenance::{
     Access, check_clock, ensure_store_exists, for_each_decided_row, for_each_row,
     for_each_standing_row, link_keys, named, open,
 };
-use super::output::show;
+use super::output::{plain, plain_keys, show};
 use super::text;
 
 /// What was verified, and what was found.
@@ -57,8 +57,11 @@ pub(crate) async fn run(
             verification.add_links(approval, link_keys.as_ref()?, now)
         });
         if let Some(problem) = problem {
-            let (partition, row) = &stored.keys;
-            show(&format!("{partition}/{row}: {problem}"));
+            show(&format!(
+                "{}: {}",
+                plain_keys(&stored.keys),
+                plain(&problem)
+            ));
         }
         Ok(())
     })
@@ -143,18 +146,18 @@ impl<'a> Verification<'a> {
                 None => None,
             };
             if let Some(problem) = problem {
-                let (partition, row) = &stored.keys;
+                let (row, problem) = (plain_keys(&stored.keys), plain(&problem));
                 self.problems += 1;
-                report(&format!("standing row {partition}/{row}: {problem}"));
+                report(&format!("standing row {row}: {problem}"));
             }
             Ok(())
         })
         .await?;
         for_each_decided_row(store, async |stored| {
             if let Err(error) = stored.checked {
-                let (partition, row) = &stored.keys;
+                let (row, problem) = (plain_keys(&stored.keys), plain(&error.to_string()));
                 self.problems += 1;
-                report(&format!("kept decision {partition}/{row}: {error}"));
+                report(&format!("kept decision {row}: {problem}"));
             }
             Ok(())
         })

@@ -20,7 +20,7 @@ impl Backend {
     /// Creates the table if it does not exist. Reads never create it.
     pub(super) async fn prepare_standing(&self) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(_) => Ok(()),
+            Self::Embedded(embedded) => embedded.prepare_standing(),
             Self::Tables(tables) => tables.prepare_standing().await,
         }
     }
@@ -75,7 +75,10 @@ impl Backend {
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
         match self {
-            Self::Embedded(embedded) => embedded.list_standing(None, from),
+            Self::Embedded(embedded) => match embedded.list_standing(None, from) {
+                Err(StoreError::StandingLost) => Ok((Vec::new(), None)),
+                listed => listed,
+            },
             Self::Tables(tables) => tables.list_standing(from).await,
         }
     }

@@ -6,6 +6,7 @@
 //! and the next one tries again.
 
 mod file;
+mod file_id;
 mod pending;
 mod queries;
 
@@ -18,8 +19,10 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use file::File;
-use queries::{OWNER, PAGE, WAITS, all, due, get};
+use file::{File, STANDING_SCHEMA};
+use file_id::OpenFile;
+pub(super) use queries::{DECIDED, REQUESTS, STANDING};
+use queries::{OWNER, PAGE, WAITS, all, due, get, has_table};
 
 use super::error::StoreError;
 use super::listing::{Due, DuePage, KeyedRows, Place, RawRow, StoredRow, unreadable};
@@ -37,11 +40,6 @@ pub(super) struct Embedded {
 
 /// The name of the file.
 pub const EMBEDDED_FILE: &str = "approvals.db";
-
-/// The tables of the file.
-pub(super) const REQUESTS: &str = "approvals";
-pub(super) const STANDING: &str = "standingapprovals";
-pub(super) const DECIDED: &str = "decidedapprovals";
 
 struct Write {
     table: &'static str,
@@ -79,10 +77,10 @@ impl Embedded {
     pub(super) fn new(dir: &Path) -> Self {
         let path = dir.join(EMBEDDED_FILE);
         let (writer, writes) = channel();
-        let opening = Arc::new(Mutex::new(()));
+        let open = OpenFile::default();
         let file = || File {
             path: path.clone(),
-            opening: opening.clone(),
+            open: open.clone(),
             connection: None,
         };
         let (reader, written) = (Arc::new(Mutex::new(file())), file());
@@ -111,6 +109,13 @@ impl Embedded {
         // A panic while it was locked has closed the connection.
         let mut file = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         file.with(work)
+    }
+
+    /// Reads a row, from the file at the path.
+    pub(super) fn look(&self) -> Result<(), StoreError> {
+        let mut file = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        file.with_same(|connection| all(connection, REQUESTS, None, None, 1))?;
+        Ok(())
     }
 
     /// Inserts or replaces a row.
@@ -152,6 +157,22 @@ impl Embedded {
 
     pub(super) fn get(&self, keys: &Keys) -> Result<(Columns, ETag), StoreError> {
         self.find(REQUESTS, keys)?.ok_or(StoreError::NotFound)
+    }
+
+    /// Creates the standing table, if it does not exist.
+    pub(super) fn prepare_standing(&self) -> Result<(), StoreError> {
+        let is_lost = self.read(|connection| {
+            let exists = has_table(connection, STANDING)?;
+            connection.execute_batch(STANDING_SCHEMA)?;
+            Ok(!exists)
+        })?;
+        if is_lost {
+            tracing::error!(
+                table = STANDING,
+                "a table was lost: it has been created anew, without its rows"
+            );
+        }
+        Ok(())
     }
 
     pub(super) fn get_standing(&self, keys: &Keys) -> Result<Option<(Columns, ETag)>, StoreError> {
@@ -318,9 +339,9 @@ fn write_all(writes: &Receiver<Write>, mut file: File) {
             .chain(writes.try_iter().take(GROUP - 1))
             .collect();
         let results = file
-            .with(|connection| commit(connection, &group))
+            .with_same(|connection| commit(connection, &group))
             // A failed commit may be on the disk nevertheless.
-            .or_else(|error| file.with(|connection| read_back(connection, &group, &error)));
+            .or_else(|error| file.with_same(|connection| read_back(connection, &group, &error)));
         match results {
             Ok(results) => {
                 for (write, result) in group.into_iter().zip(results) {

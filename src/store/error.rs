@@ -51,6 +51,19 @@ pub enum StoreError {
          docs/operations.md#keys-and-key-rotation"
     )]
     GateIdOfOtherKey(String),
+    /// The stored id of the gate was changed.
+    #[error(
+        "the gate's id cannot be trusted, and so no row that is sealed for it: the row gate/id of the standing table is \
+         damaged: {0}. See docs/operations.md#a-row-is-damaged"
+    )]
+    GateIdDamaged(String),
+    /// The standing table, or the gate's id in it, is gone: no absence of a row means anything.
+    #[error(
+        "the standing table or its row gate/id is lost, and with it which pauses stand, the standing grants and the \
+         gate's id: set HO_PAUSED=1 and start the gate, which creates it anew: see \
+         docs/operations.md#the-standing-table-is-lost"
+    )]
+    StandingLost,
     /// A column exceeds its limit.
     #[error("the row is too large: {column} has {size} of {limit} characters")]
     TooLarge {

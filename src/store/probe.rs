@@ -25,17 +25,16 @@ impl Store {
     pub async fn look(&self) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Tables(tables) => tables.look().await,
-            Backend::Embedded(embedded) => embedded.all(None).map(drop),
+            Backend::Embedded(embedded) => embedded.look(),
         }
     }
 
-    /// Whether the gate's id that the settings give is that of the table. Writes nothing.
+    /// The gate's id, if it can be trusted and is the one that the settings give. Writes nothing.
     ///
     /// # Errors
-    /// [`StoreError::GateId`], or the store's own.
-    pub async fn check_gate_id(&self) -> Result<Option<String>, StoreError> {
-        let id = self.gate_id_to_list().await?;
-        Ok(id.map(|id| id.id.clone()))
+    /// [`StoreError::GateId`], why it cannot be trusted, or the store's own.
+    pub async fn check_gate_id(&self) -> Result<String, StoreError> {
+        Ok(self.gate_id_to_read().await?.id.clone())
     }
 }
 

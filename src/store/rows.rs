@@ -7,7 +7,7 @@ use super::backend::Backend;
 use super::embedded::Condition;
 use super::entry::IndexEntry;
 use super::error::StoreError;
-use super::gate_id::RowVersion;
+use super::gate_id::{OpenedBy, RowVersion};
 use super::handle::Store;
 use super::listing::{Due, DuePage, Place, StoredRow};
 use super::row::{self, Columns, Format};
@@ -22,7 +22,7 @@ const LATEST_REREAD: Duration = Duration::from_secs(8);
 
 impl Store {
     /// Prepares the store, once, and finds out whether it is usable. Only calls that read the standing table
-    /// wait for it.
+    /// wait for it. A gate creates what is missing; for a command nothing is created.
     ///
     /// # Errors
     /// [`StoreError::GateId`] if it belongs to another gate, or the store's own. Then the next call tries
@@ -33,16 +33,18 @@ impl Store {
     }
 
     async fn prepare_tables(&self) -> Result<(), StoreError> {
+        let is_command = self.rows.opened_by == OpenedBy::Command;
         match &self.backend {
             // The file is created at its first use.
             Backend::Embedded(embedded) if !embedded.exists() => return Ok(()),
-            Backend::Embedded(_) => {}
-            Backend::Tables(tables) => tables.prepare().await?,
+            Backend::Tables(tables) if !is_command => tables.prepare().await?,
+            Backend::Embedded(_) | Backend::Tables(_) => {}
         }
-        if self.keys.is_none() {
-            return Ok(());
+        match self.keys {
+            None => Ok(()),
+            Some(_) if is_command => self.ensure_gate_id_is_kept().await,
+            Some(_) => self.prepare_gate_id().await,
         }
-        self.prepare_gate_id().await
     }
 
     /// Inserts a row; the sweep processes it when it is `due`.

@@ -67,7 +67,7 @@ pub struct StoredStandingRow {
     pub kind: Option<StandingKind>,
     /// The columns, with the service's type annotations, and with the gate and the table of its row MAC.
     pub columns: Map<String, Value>,
-    /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`].
+    /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`], and not the damaged id of the gate.
     pub row: Option<Result<StandingRow, StoreError>>,
     /// The time of the last write, if the store knows it.
     pub written_at: Option<Timestamp>,
@@ -191,7 +191,8 @@ impl Store {
     ) -> Result<Vec<Result<StandingRow, StoreError>>, StoreError> {
         let (mut rows, mut place) = (Vec::new(), None);
         loop {
-            let (page, next) = self.backend.list_standing_of(kind.word(), place).await?;
+            let listed = self.backend.list_standing_of(kind.word(), place).await;
+            let (page, next) = self.noting_loss(listed)?;
             for raw in page {
                 let row = self.verify_standing(kind, &raw.keys, raw.columns, raw.etag);
                 rows.push(row.await);
@@ -289,8 +290,8 @@ impl Store {
         Ok(true)
     }
 
-    /// A page of all rows of the table but the gate's id, of any kind and state, after a position; and the next
-    /// position, if there is more. Without keys none is trusted.
+    /// A page of all rows of the table, of any kind and state, after a position; and the next position, if there is more.
+    /// The gate's id is among them only if it is damaged. Without keys none is trusted.
     ///
     /// # Errors
     /// The store's own.
@@ -300,10 +301,13 @@ impl Store {
     ) -> Result<(Vec<StoredStandingRow>, Option<Place>), StoreError> {
         let (page, next) = self.backend.list_standing(from).await?;
         let mut rows = Vec::with_capacity(page.len());
-        let page = page.into_iter().filter(|raw| raw.keys != keys_of_row());
         for raw in page {
             let kind = StandingKind::from_word(&raw.keys.0);
             let row = match kind {
+                None if raw.keys == keys_of_row() => match self.kept(&raw.columns) {
+                    Err(error @ StoreError::GateIdDamaged(_)) => Some(Err(error)),
+                    _ => continue,
+                },
                 None => None,
                 Some(kind) => {
                     let etag = raw.etag.clone();
@@ -342,7 +346,8 @@ impl Store {
         kind: StandingKind,
         name: &str,
     ) -> Result<Option<(Columns, ETag)>, StoreError> {
-        self.backend.get_standing(&keys_of(kind, name)?).await
+        let found = self.backend.get_standing(&keys_of(kind, name)?).await;
+        self.noting_loss(found)
     }
 
     /// Verifies the seal of a row and decodes it.

@@ -55,6 +55,7 @@ impl Store {
         let id = Arc::new(id.ok_or_else(unknown)?);
         if kept.as_ref() == Some(&*id) {
             self.gate_id.set(id.clone()).ok();
+            self.id_seen.now();
         }
         Ok(id)
     }
@@ -65,7 +66,11 @@ impl Store {
             Ok(id) => Ok(Some(id)),
             // Without keys nothing is checked.
             Err(StoreError::Unavailable(_)) if self.keys.is_none() => Ok(None),
-            Err(StoreError::Damaged(_) | StoreError::GateIdOfOtherKey(_)) => Ok(None),
+            Err(
+                StoreError::GateIdDamaged(_)
+                | StoreError::GateIdOfOtherKey(_)
+                | StoreError::StandingLost,
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -74,6 +79,9 @@ impl Store {
         &self,
         fallback: Option<&str>,
     ) -> Result<Arc<GateId>, StoreError> {
+        if self.rows.opened_by == OpenedBy::Command {
+            self.ensure_gate_id_is_kept().await?;
+        }
         self.backend.prepare_standing().await?;
         // After a conflict with another instance, its row is read.
         for _ in 0..ATTEMPTS {
@@ -93,13 +101,20 @@ impl Store {
                 .ok_or_else(unknown)?;
             match kept {
                 Some(kept) if self.rows.opened_by == OpenedBy::Command => {
-                    return Ok(Arc::new(kept));
+                    return Ok(self.seen(kept));
                 }
-                Some(kept) if is_current && kept == next => return Ok(Arc::new(next)),
+                Some(kept) if is_current && kept == next => return Ok(self.seen(next)),
                 _ => {}
             }
+            let is_lost = found.is_none() && self.has_requests_of_an_id(1).await?;
             match self.keep_gate_id(&next, found).await {
-                Ok(()) => return Ok(Arc::new(next)),
+                Ok(()) if is_lost => {
+                    tracing::error!(
+                        "the gate's id was lost: it is stored anew, and no pause stands"
+                    );
+                    return Ok(self.seen(next));
+                }
+                Ok(()) => return Ok(self.seen(next)),
                 Err(StoreError::AlreadyExists | StoreError::Conflict) => {}
                 Err(error) => return Err(error),
             }
@@ -107,13 +122,22 @@ impl Store {
         Err(StoreError::Conflict)
     }
 
-    async fn load_gate_id(&self) -> Result<Option<Kept>, StoreError> {
+    fn seen(&self, id: GateId) -> Arc<GateId> {
+        self.id_seen.now();
+        Arc::new(id)
+    }
+
+    pub(super) async fn load_gate_id(&self) -> Result<Option<Kept>, StoreError> {
         let found = self.backend.get_standing(&keys_of_row()).await?;
         found.map(|(columns, _)| self.kept(&columns)).transpose()
     }
 
-    fn kept(&self, columns: &Columns) -> Result<Kept, StoreError> {
-        let id = GateId::decode(columns)?;
+    pub(super) fn kept(&self, columns: &Columns) -> Result<Kept, StoreError> {
+        let damaged = |error| match error {
+            StoreError::Damaged(cause) => StoreError::GateIdDamaged(cause),
+            error => error,
+        };
+        let id = GateId::decode(columns).map_err(damaged)?;
         let Some(keys) = &self.keys else {
             return Ok(Kept {
                 id,
@@ -124,7 +148,7 @@ impl Store {
             return Err(StoreError::GateIdOfOtherKey(id.id));
         }
         let checked = columns.check([id.id.as_str()], &self.standing, keys);
-        checked.map_err(|error| StoreError::Damaged(format!("the gate's id: {error}")))?;
+        checked.map_err(damaged)?;
         Ok(Kept {
             id,
             by_current_key: columns.sealed_with() == Some(keys.current_kid()),
@@ -168,8 +192,8 @@ impl Store {
 }
 
 /// The stored id.
-struct Kept {
-    id: GateId,
+pub(super) struct Kept {
+    pub(super) id: GateId,
     /// If not, it is sealed again, so that the older key can be retired.
     by_current_key: bool,
 }

@@ -52,7 +52,7 @@ pub use transport::Wire;
 const SLACK: Duration = Duration::from_secs(120);
 
 impl Tables {
-    /// Reads from the tables of requests, and creates those that do not exist.
+    /// Reads from the tables of requests, and creates those that do not exist, and that of decisions with them.
     pub(super) async fn prepare(&self) -> Result<(), StoreError> {
         for table in [&self.approvals, &self.open] {
             self.prepare_table(table).await?;
@@ -166,6 +166,17 @@ impl Tables {
         self.list(QUERY, || self.approvals.query(), from)
             .await
             .map_err(StoreError::from)
+    }
+
+    /// The same; none without the table.
+    pub(super) async fn all_or_none(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        match self.list(QUERY, || self.approvals.query(), from).await {
+            Err(fault) if fault.is_code("TableNotFound") => Ok((Vec::new(), None)),
+            listed => Ok(listed?),
+        }
     }
 
     /// A page of the rows of a query, in the order of their keys.
@@ -324,21 +335,31 @@ impl Tables {
         }
     }
 
+    /// Creates the tables that do not exist, but the standing one: who misses that finds its pauses unknown.
     async fn create_tables(&self) -> Result<(), Fault> {
-        for table in [&self.approvals, &self.open, &self.standing, &self.decided] {
-            let (created, _) = with_retry(POINT, || table.create().into_future()).await;
-            let table = table.table_name();
-            match created {
-                Err(fault) if fault.is_code("TableAlreadyExists") => {}
-                Err(fault) => return Err(fault),
-                // Its rows, if there were any, are gone.
-                Ok(_) if self.has_tables.load(Ordering::Relaxed) => tracing::error!(
-                    table,
-                    "a table was lost: it has been created anew, without its rows"
-                ),
-                Ok(_) => tracing::info!(table, "a table was created"),
+        let is_lost = self.has_tables.load(Ordering::Relaxed);
+        for table in [&self.approvals, &self.open, &self.decided] {
+            let is_created = self.create_table(table, is_lost).await?;
+            if is_created && !is_lost {
+                self.is_new.store(true, Ordering::Relaxed);
             }
         }
         Ok(())
+    }
+
+    /// Returns whether it did not exist. Where it is lost, its rows are gone, if there were any.
+    async fn create_table(&self, table: &TableClient, is_lost: bool) -> Result<bool, Fault> {
+        let (created, _) = with_retry(POINT, || table.create().into_future()).await;
+        let table = table.table_name();
+        match created {
+            Err(fault) if fault.is_code("TableAlreadyExists") => return Ok(false),
+            Err(fault) => return Err(fault),
+            Ok(_) if is_lost => tracing::error!(
+                table,
+                "a table was lost: it has been created anew, without its rows"
+            ),
+            Ok(_) => tracing::info!(table, "a table was created"),
+        }
+        Ok(true)
     }
 }

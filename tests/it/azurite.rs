@@ -163,6 +163,13 @@ impl Table {
     }
 
     /// Deletes the table itself.
+    pub(crate) async fn exists(&self) -> bool {
+        let path = format!("{}()", self.name);
+        let response = self.send(Method::GET, &path, "", None).await;
+        response.assert_status(&[StatusCode::OK, StatusCode::NOT_FOUND]);
+        response.status == StatusCode::OK
+    }
+
     pub(crate) async fn drop_table(&self) {
         let path = format!("Tables('{}')", self.name);
         let response = self.send(Method::DELETE, &path, "", None).await;

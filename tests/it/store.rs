@@ -689,7 +689,7 @@ async fn a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed(gr
         store.insert(approval("a", "y"), None).await.map(drop),
     ] {
         assert!(
-            matches!(refused, Err(StoreError::Damaged(_))),
+            matches!(refused, Err(StoreError::GateIdDamaged(_))),
             "{refused:?}"
         );
     }

@@ -76,6 +76,9 @@ fn table((name, state): (String, TableState)) -> Finding {
 
 /// A pause that cannot be read or trusted stops everything.
 async fn check_pauses(store: &Store) -> Vec<Finding> {
+    if let Err(error @ StoreError::StandingLost) = store.prepare().await {
+        return vec![Finding::failed(format!("unknown: {error}"))];
+    }
     match pauses(store).await {
         Ok(standing) if standing.is_empty() => vec![Finding::ok("none stands")],
         Ok(standing) => {
@@ -92,9 +95,13 @@ async fn check_pauses(store: &Store) -> Vec<Finding> {
 
 async fn gate_id(store: &Store) -> Finding {
     match store.check_gate_id().await {
-        Ok(Some(id)) => Finding::ok(format!("the gate's id is {id}")),
-        Ok(None) => Finding::failed("the gate's id cannot be trusted: see `verify`"),
-        Err(error @ StoreError::GateId { .. }) => Finding::failed(error.to_string()),
+        Ok(id) => Finding::ok(format!("the gate's id is {id}")),
+        Err(
+            error @ (StoreError::GateId { .. }
+            | StoreError::GateIdDamaged(_)
+            | StoreError::GateIdOfOtherKey(_)
+            | StoreError::StandingLost),
+        ) => Finding::failed(error.to_string()),
         Err(error) => Finding::warning(format!("the gate's id is not known: {error}")),
     }
 }

@@ -10,6 +10,7 @@ use human_oversight::values::Timestamp;
 use human_oversight_protocol::parameters::{hex, sha256};
 use serde_json::{Map, Value, json};
 
+use super::super::output::plain;
 use super::folder::{Folder, NewFile};
 
 /// The time in which the requests were submitted.
@@ -84,8 +85,8 @@ impl Content {
     ) -> anyhow::Result<()> {
         if let Some(problem) = &problem {
             let text = |name| columns.get(name).and_then(Value::as_str).unwrap_or("?");
-            let line = format!("{}/{}: {problem}", text("PartitionKey"), text("RowKey"));
-            self.note(&line)?;
+            let keys = ["PartitionKey", "RowKey"].map(|name| plain(text(name)));
+            self.note(&format!("{}: {}", keys.join("/"), plain(problem)))?;
         }
         let requested_at = match approval {
             Ok(approval) => Some(approval.request.requested_at),

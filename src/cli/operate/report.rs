@@ -3,7 +3,7 @@
 use human_oversight::app::Executing;
 use human_oversight::domain::{Pause, PauseScope};
 
-use super::super::output::say;
+use super::super::output::{plain, say};
 
 /// The state after a command.
 pub(crate) struct Report {
@@ -43,7 +43,7 @@ pub(super) fn print_executing(executing: &Executing) {
         )),
     }
     for action in actions {
-        let agent = action.id.agent();
+        let agent = plain(action.id.agent());
         say(&format!("  {}  {agent}  {}", action.id, action.since));
     }
     if *unreadable > 0 {

@@ -1,26 +1,18 @@
 //! The file and its schema.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::queries::{OWNER, WAITS};
+use super::file_id::OpenFile;
+use super::queries::{OWNER, REQUESTS, STANDING, WAITS, has_table};
 use crate::private_files;
 use crate::store::error::StoreError;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS approvals (
-        PartitionKey TEXT NOT NULL,
-        RowKey TEXT NOT NULL,
-        ETag INTEGER NOT NULL,
-        Due INTEGER,
-        Entity TEXT NOT NULL,
-        PRIMARY KEY (PartitionKey, RowKey)
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS standingapprovals (
         PartitionKey TEXT NOT NULL,
         RowKey TEXT NOT NULL,
         ETag INTEGER NOT NULL,
@@ -40,12 +32,21 @@ const SCHEMA: &str = "
         WHERE Due IS NOT NULL;
     DROP INDEX IF EXISTS openagents;";
 
+/// Only in a new file, or at the start of a gate: what is not in the table means something.
+pub(super) const STANDING_SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS standingapprovals (
+        PartitionKey TEXT NOT NULL,
+        RowKey TEXT NOT NULL,
+        ETag INTEGER NOT NULL,
+        Due INTEGER,
+        Entity TEXT NOT NULL,
+        PRIMARY KEY (PartitionKey, RowKey)
+    ) STRICT;";
+
 /// The file, opened when it is needed and again after it failed.
 pub(super) struct File {
     pub(super) path: PathBuf,
-    /// Held while it is opened: SQLite refuses one of two connections that make a new file a WAL at the
-    /// same time, without a wait.
-    pub(super) opening: Arc<Mutex<()>>,
+    pub(super) open: OpenFile,
     pub(super) connection: Option<Connection>,
 }
 
@@ -58,8 +59,15 @@ impl File {
         let opened = match self.connection.take() {
             Some(connection) => Ok(connection),
             None => {
-                let _alone = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-                open(&self.path)
+                let mut file = self.open.lock();
+                if !file.is_at(&self.path) {
+                    return Err(gone());
+                }
+                let opened = open(&self.path);
+                if opened.is_ok() {
+                    file.opened(&self.path);
+                }
+                opened
             }
         };
         let result = opened.and_then(|mut connection| {
@@ -67,8 +75,28 @@ impl File {
             self.connection = Some(connection);
             Ok(done)
         });
-        result.map_err(|error| StoreError::Unavailable(error.to_string()))
+        result.map_err(|error| match error.to_string() {
+            text if text.contains(&format!("no such table: {STANDING}")) => {
+                StoreError::StandingLost
+            }
+            text => StoreError::Unavailable(text),
+        })
     }
+
+    /// The same, once it is known that the file is still the one at the path.
+    pub(super) fn with_same<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        if !self.open.lock().is_at(&self.path) {
+            return Err(gone());
+        }
+        self.with(work)
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable("its file was deleted or replaced".to_owned())
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
@@ -84,6 +112,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    if !has_table(&connection, REQUESTS)? {
+        connection.execute_batch(STANDING_SCHEMA)?;
+    }
     connection.execute_batch(SCHEMA)?;
     connection.execute_batch(&format!(
         "CREATE INDEX IF NOT EXISTS waitingapprovals ON approvals (PartitionKey, {OWNER}) WHERE {WAITS}"

@@ -6,6 +6,11 @@ use crate::store::listing::Place;
 use crate::store::row::Keys;
 use crate::values::Timestamp;
 
+/// The tables of the file.
+pub(in crate::store) const REQUESTS: &str = "approvals";
+pub(in crate::store) const STANDING: &str = "standingapprovals";
+pub(in crate::store) const DECIDED: &str = "decidedapprovals";
+
 /// The owner in a row, and whether the row waits for a person. An index uses the same texts. A damaged row has
 /// neither.
 pub(super) const OWNER: &str = "json_extract(iif(json_valid(Entity), Entity, NULL), '$.Owner')";
@@ -20,6 +25,12 @@ pub(super) type AnyRow = (Keys, i64, String);
 
 /// Maximum rows of a page.
 pub(super) const PAGE: usize = 100;
+
+/// Whether the file has this table, also by what another process has done.
+pub(super) fn has_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let found = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
+    connection.prepare_cached(found)?.exists([table])
+}
 
 pub(super) fn get(
     connection: &Connection,

@@ -34,6 +34,8 @@ pub(in crate::store) struct Tables {
     pub(super) corrections: Corrections,
     /// Whether this process has seen the tables.
     pub(super) has_tables: AtomicBool,
+    /// Whether it has created those of requests.
+    pub(super) is_new: AtomicBool,
     service_clock: Arc<ServiceClock>,
 }
 
@@ -68,6 +70,7 @@ impl Tables {
             keys,
             corrections: Corrections::default(),
             has_tables: AtomicBool::new(false),
+            is_new: AtomicBool::new(false),
             service_clock,
         }
     }
@@ -98,8 +101,16 @@ pub(super) fn refusal(fault: Fault, expected: Option<&ETag>) -> StoreError {
 /// Reads a row of any content.
 pub(super) async fn get(
     table: &TableClient,
-    (partition, row): &Keys,
+    keys: &Keys,
 ) -> Result<Option<(Columns, ETag)>, StoreError> {
+    Ok(find(table, keys).await?)
+}
+
+/// The same, with what the service answers.
+pub(super) async fn find(
+    table: &TableClient,
+    (partition, row): &Keys,
+) -> Result<Option<(Columns, ETag)>, Fault> {
     let client = entity(table, partition, row);
     let (sent, _) = with_retry(POINT, || client.get::<Map<String, Value>>().into_future()).await;
     match sent {
@@ -108,7 +119,7 @@ pub(super) async fn get(
             Ok(Some((Columns::from_entity(found.entity), etag)))
         }
         Err(fault) if fault.is_code("ResourceNotFound") => Ok(None),
-        Err(fault) => Err(fault.into()),
+        Err(fault) => Err(fault),
     }
 }
 

@@ -51,7 +51,7 @@ impl Tables {
 }
 
 /// Reads a row.
-async fn read(table: &TableClient) -> Result<(), Fault> {
+pub(super) async fn read(table: &TableClient) -> Result<(), Fault> {
     let read = || first_page(table.query().top(1_u32).select("RowKey"));
     with_retry(POINT, read).await.0.map(drop)
 }

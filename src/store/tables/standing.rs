@@ -1,6 +1,10 @@
 //! The standing table.
 
-use super::client::{Tables, get};
+use std::sync::atomic::Ordering;
+
+use super::client::{Tables, find};
+use super::fault::Fault;
+use super::probe::read;
 use super::retry::{POINT, QUERY};
 use crate::store::error::StoreError;
 use crate::store::listing::{Place, RawRow};
@@ -8,16 +12,26 @@ use crate::store::row::{Columns, Keys};
 use crate::store::versioned::ETag;
 
 impl Tables {
-    /// Reads from the table, and creates it if it does not exist.
+    /// Reads from the table, and creates it if it does not exist. No other operation creates it.
     pub(in crate::store) async fn prepare_standing(&self) -> Result<(), StoreError> {
-        self.prepare_table(&self.standing).await
+        let Err(fault) = read(&self.standing).await else {
+            return Ok(());
+        };
+        if !fault.is_code("TableNotFound") {
+            return Err(fault.into());
+        }
+        let [is_known, is_new] =
+            [&self.has_tables, &self.is_new].map(|it| it.load(Ordering::Relaxed));
+        self.create_table(&self.standing, is_known && !is_new)
+            .await?;
+        Ok(read(&self.standing).await?)
     }
 
     pub(in crate::store) async fn get_standing(
         &self,
         keys: &Keys,
     ) -> Result<Option<(Columns, ETag)>, StoreError> {
-        get(&self.standing, keys).await
+        find(&self.standing, keys).await.map_err(or_lost)
     }
 
     pub(in crate::store) async fn put_standing(
@@ -48,7 +62,7 @@ impl Tables {
             let query = self.standing.query();
             query.filter(format!("PartitionKey eq '{partition}'"))
         };
-        Ok(self.list(POINT, query, from).await?)
+        self.list(POINT, query, from).await.map_err(or_lost)
     }
 
     /// A page of all rows. A gate of an earlier version has no such table.
@@ -61,4 +75,11 @@ impl Tables {
             listed => Ok(listed?),
         }
     }
+}
+
+fn or_lost(fault: Fault) -> StoreError {
+    if fault.is_code("TableNotFound") {
+        return StoreError::StandingLost;
+    }
+    fault.into()
 }

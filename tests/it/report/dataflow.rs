@@ -74,3 +74,21 @@ fn what_is_no_endpoint_is_refused() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_copy_that_is_there_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = "https://example.table.core.windows.net/";
+    assert!(made_in(folder.path(), endpoint).status.success());
+    let query = folder.path().join("Approvals.pq");
+    std::fs::write(&query, "edited").unwrap();
+    let again = made_in(folder.path(), endpoint);
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert_eq!(again.status.code(), Some(1), "{said}");
+    let is_one_line = said.lines().count() == 1;
+    assert!(
+        is_one_line && said.contains(" exists, and may have been edited"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(query).unwrap(), "edited");
+}
