@@ -29,8 +29,8 @@ pub struct DecisionForm {
     pub comment: Option<String>,
     /// The standing grant to give with an approval.
     pub grant: Option<GrantWish>,
-    /// The stage that the page showed as open, from 0.
-    pub stage: usize,
+    /// How many votes the page showed.
+    pub votes: usize,
     /// What was typed beside the button that rejects.
     pub words: Option<String>,
     /// The question for a changed request.
@@ -250,7 +250,7 @@ impl App {
                 form.comment.clone()
             },
             grant: form.grant,
-            stage: Some(form.stage),
+            votes: Some(form.votes),
             words: form.words.clone().filter(|_| !is_v1_rejection),
             question: form.question.clone().filter(|_| !is_v1_rejection),
             code: if is_v1_rejection {

@@ -73,7 +73,9 @@ pub(super) fn cause_of_form(result: DecisionResult) -> Option<&'static str> {
         DecisionResult::AlreadyClosed => "the request was closed before",
         DecisionResult::AlreadyUsed => "the approval was claimed or has lapsed",
         DecisionResult::Late => "the deadline had passed",
-        DecisionResult::InvalidForm => "the form is not of this request and approver",
+        DecisionResult::InvalidForm => {
+            "the form is not of this request and approver, or of a page that is out of date"
+        }
         DecisionResult::Locked => "the link is locked",
         DecisionResult::CodesHeld { .. } => "codes are held back after too many wrong ones",
         DecisionResult::CodeMissing => "the code is missing",
