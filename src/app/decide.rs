@@ -74,9 +74,13 @@ impl App {
                 };
                 let mut rejected = self.record_form(loaded, caller, form).await?;
                 let result = &mut rejected.1.1;
-                if has_code && *result == DecisionResult::CommentMissing {
-                    *result = held;
-                }
+                *result = match (*result, held) {
+                    (DecisionResult::CommentMissing, held) if has_code => held,
+                    (DecisionResult::Recorded, DecisionResult::CodesHeld { until }) if has_code => {
+                        DecisionResult::RejectedWithoutCode { until }
+                    }
+                    (result, _) => result,
+                };
                 Ok(rejected)
             }
             (Some(held), Verdict::Approve) => Ok((loaded.row.approval, (loaded.identified, held))),

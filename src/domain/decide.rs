@@ -65,6 +65,10 @@ pub enum DecisionStep {
 pub enum DecisionResult {
     /// The request has this approver's decision, from this form or an earlier one.
     Recorded,
+    /// The same for a rejection with a code, while none of this person counts before this time.
+    RejectedWithoutCode {
+        until: Timestamp,
+    },
     /// The request was closed by something else.
     AlreadyClosed,
     /// The hidden values may be shown, this once.

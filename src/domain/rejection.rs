@@ -73,11 +73,6 @@ impl Rejection {
         self.assurance != Assurance::LinkOnly && !self.is_lifted
     }
 
-    /// Whether the rejecter is known by more than a link, with which anyone can reject and write a comment.
-    pub fn is_signed_in(&self) -> bool {
-        matches!(self.assurance, Assurance::Entra(_))
-    }
-
     pub fn is_recent(&self, within: Duration, now: Timestamp) -> bool {
         now.since(self.at) < within
     }

@@ -67,9 +67,10 @@ pub(super) fn cause_of(error: &Error) -> Cow<'_, str> {
 /// The cause of a form that was not accepted.
 pub(super) fn cause_of_form(result: DecisionResult) -> Option<&'static str> {
     Some(match result {
-        DecisionResult::Recorded | DecisionResult::Revealed | DecisionResult::Revoked => {
-            return None;
-        }
+        DecisionResult::Recorded
+        | DecisionResult::RejectedWithoutCode { .. }
+        | DecisionResult::Revealed
+        | DecisionResult::Revoked => return None,
         DecisionResult::AlreadyClosed => "the request was closed before",
         DecisionResult::AlreadyUsed => "the approval was claimed or has lapsed",
         DecisionResult::Late => "the deadline had passed",

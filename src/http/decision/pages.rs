@@ -267,7 +267,11 @@ pub(super) async fn show(
     };
     let is_recorded = matches!(
         result,
-        Some(DecisionResult::GrantNotGiven | DecisionResult::GrantEnded)
+        Some(
+            DecisionResult::GrantNotGiven
+                | DecisionResult::GrantEnded
+                | DecisionResult::RejectedWithoutCode { .. }
+        )
     );
     decision_page.has_problem = message.is_some() && !is_recorded;
     if let Some(message) = message.filter(|_| !has_form) {
