@@ -17,6 +17,8 @@ pub struct Rejection {
     pub by: Address,
     /// How they were identified.
     pub assurance: Assurance,
+    /// When the request was rejected: of several rejections, the time of the last one, from which on it is recent and ends
+    /// standing grants.
     pub at: Timestamp,
     /// What they wrote, with the question that they asked.
     pub comment: Option<String>,
