@@ -127,8 +127,16 @@ to:      N"
         // What is withheld is in the request.
         let withheld = json!({"credentials": "«withheld»"});
         assert_eq!(
-            shown(withheld.clone(), &["/credentials/user"]),
-            "credentials:  «withheld»"
+            shown(withheld.clone(), &["/credentials/user", "/user"]),
+            "credentials › user:  (withheld)\nuser:                (not in this request)\n\ncredentials:  «withheld»"
+        );
+        // What is not is found, or absent.
+        assert_eq!(
+            shown(
+                json!({"credentials": {"user": "u"}}),
+                &["/credentials/user", "/credentials/id"]
+            ),
+            "credentials › user:  u\ncredentials › id:    (not in this request)\n\ncredentials:\n  user:  u"
         );
         assert_eq!(
             shown(withheld, &["/credentials"]),
