@@ -25,7 +25,7 @@ pub use alarm::{Alarm, Deception};
 pub use alarms::Alarms;
 pub use confusable::is_confusable;
 pub use dots::is_middle_dot;
-pub use hidden::{characters, is_hidden};
+pub use hidden::{characters, is_hidden, is_shown};
 pub use line::line;
 pub use links::defang;
 pub use look::Look;

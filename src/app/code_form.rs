@@ -96,7 +96,7 @@ impl App {
             preset: None,
             comment: None,
             grant: None,
-            stage: None,
+            votes: None,
             words: None,
             question: None,
         }

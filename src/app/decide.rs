@@ -29,8 +29,8 @@ pub struct DecisionForm {
     pub comment: Option<String>,
     /// The standing grant to give with an approval.
     pub grant: Option<GrantWish>,
-    /// The stage that the page showed as open, from 0.
-    pub stage: usize,
+    /// How many votes the page showed.
+    pub votes: usize,
     /// What was typed beside the button that rejects.
     pub words: Option<String>,
     /// The question for a changed request.
@@ -74,9 +74,13 @@ impl App {
                 };
                 let mut rejected = self.record_form(loaded, caller, form).await?;
                 let result = &mut rejected.1.1;
-                if has_code && *result == DecisionResult::CommentMissing {
-                    *result = held;
-                }
+                *result = match (*result, held) {
+                    (DecisionResult::CommentMissing, held) if has_code => held,
+                    (DecisionResult::Recorded, DecisionResult::CodesHeld { until }) if has_code => {
+                        DecisionResult::RejectedWithoutCode { until }
+                    }
+                    (result, _) => result,
+                };
                 Ok(rejected)
             }
             (Some(held), Verdict::Approve) => Ok((loaded.row.approval, (loaded.identified, held))),
@@ -250,7 +254,7 @@ impl App {
                 form.comment.clone()
             },
             grant: form.grant,
-            stage: Some(form.stage),
+            votes: Some(form.votes),
             words: form.words.clone().filter(|_| !is_v1_rejection),
             question: form.question.clone().filter(|_| !is_v1_rejection),
             code: if is_v1_rejection {

@@ -16,7 +16,7 @@ use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{Approval, Assurance, EarlierRejections, Rejection, Request};
-use crate::store::{StandingKind, StandingRow, Store, StoreError};
+use crate::store::{RowVersion, StandingKind, StandingRow, Store, StoreError};
 use crate::values::{Address, ApprovalId, Owner, Timestamp};
 
 /// How long the response of a decision waits for the rejection to be kept.
@@ -83,9 +83,13 @@ impl App {
     /// disconnected caller does not interrupt it.
     pub(super) async fn keep_rejection(&self, approval: &Approval, known: Option<Kept>) -> bool {
         let rejection = Rejection::of(approval).zip(self.config.reask_after);
-        let Some((rejection, within)) = rejection else {
+        let Some((mut rejection, within)) = rejection else {
             return true;
         };
+        // A row of version 1 does not say whether there was a code.
+        if self.config.rows.version == RowVersion::V1 && rejection.assurance == Assurance::Link {
+            rejection.assurance = Assurance::LinkOnly;
+        }
         let now = self.now();
         if !rejection.is_recent(within, now) {
             return true;

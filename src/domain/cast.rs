@@ -46,21 +46,26 @@ impl Approval {
     /// What the votes amount to with one more, of the approver at `index`; `None` if they have no place.
     fn tally_with(&self, index: usize, verdict: Verdict, now: Timestamp) -> Option<Tally> {
         let own = self.ballot_of(index).map(|it| (it.place, it.seat));
-        let (place, seat) = own.or_else(|| self.place_of(index, now))?;
-        let ballot = Ballot {
-            person: index,
-            place,
-            seat,
-            assurance: Assurance::Link,
-            verdict,
-            preset: None,
-            comment: None,
-            question: None,
-            at: now,
+        let position = own.or_else(|| self.place_of(index, now))?;
+        let ballot = Ballot::bare(index, position, verdict, now);
+        Some(self.tally_after(&self.votes, &ballot))
+    }
+
+    fn tally_after(&self, votes: &[Vote], ballot: &Ballot) -> Tally {
+        let mut ballots = ballots_of(votes);
+        ballots.push(ballot);
+        self.plan.tally_ballots(&ballots)
+    }
+
+    /// Whether a person who saw the first `shown` votes must see the others before this approval of theirs counts:
+    /// someone has rejected since, or it has come to be the last one that its stage lacks.
+    pub(super) fn is_outdated(&self, approval: &Ballot, shown: usize) -> bool {
+        let Some((seen, since)) = self.votes.split_at_checked(shown) else {
+            return true;
         };
-        let mut ballots = ballots_of(&self.votes);
-        ballots.push(&ballot);
-        Some(self.plan.tally_ballots(&ballots))
+        let mut since = since.iter().map(|vote| vote.ballot.verdict);
+        since.any(|it| it == Verdict::Reject)
+            || self.tally_after(seen, approval) != self.tally_after(&self.votes, approval)
     }
 
     /// How many approvals all stages lack.
@@ -79,9 +84,7 @@ impl Approval {
 
     /// What a ballot decides, together with the votes so far; `None` while votes are missing.
     pub fn proposal(&self, ballot: &Ballot, run_within: Duration) -> Option<Proposal> {
-        let mut ballots: Vec<&Ballot> = self.votes.iter().map(|vote| &vote.ballot).collect();
-        ballots.push(ballot);
-        let run_by = match self.plan.tally_ballots(&ballots) {
+        let run_by = match self.tally_after(&self.votes, ballot) {
             Tally::Open { .. } => return None,
             Tally::Rejected => None,
             Tally::Approved => Some(ballot.at + self.plan.run_within.unwrap_or(run_within)),

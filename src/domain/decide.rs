@@ -33,8 +33,8 @@ pub struct CheckedForm {
     pub comment: Option<String>,
     /// The standing grant to give with an approval.
     pub grant: Option<GrantWish>,
-    /// The stage that its page showed as open; `None` if any counts.
-    pub stage: Option<usize>,
+    /// How many votes its page showed; `None` if it need not have shown them.
+    pub votes: Option<usize>,
     /// Typed beside the button that rejects; it counts for a rejection alone.
     pub words: Option<String>,
     /// The question for a changed request; it counts for a rejection alone.
@@ -65,6 +65,10 @@ pub enum DecisionStep {
 pub enum DecisionResult {
     /// The request has this approver's decision, from this form or an earlier one.
     Recorded,
+    /// The same for a rejection with a code, while none of this person counts before this time.
+    RejectedWithoutCode {
+        until: Timestamp,
+    },
     /// The request was closed by something else.
     AlreadyClosed,
     /// The hidden values may be shown, this once.
@@ -75,7 +79,7 @@ pub enum DecisionResult {
     AlreadyUsed,
     /// The deadline had passed.
     Late,
-    /// The form is not of this request and approver, or approves another stage than the open one.
+    /// The form is not of this request and approver, or approves after votes that its page did not show.
     InvalidForm,
     /// Approving by this approver's link is locked.
     Locked,
@@ -295,16 +299,16 @@ impl Approval {
             });
         }
         let place = self.place_without(&form.unlisted, form.approver, now);
-        let (place, seat) = place.ok_or(DecisionResult::NotNeeded)?;
-        // An approver of a stage has seen the votes before it.
-        let is_outdated = form.stage.is_some_and(|shown| shown != place.stage);
-        if form.verdict == Verdict::Approve && is_outdated {
+        let place = place.ok_or(DecisionResult::NotNeeded)?;
+        let ballot = Ballot::bare(form.approver, place, form.verdict, now);
+        let is_outdated = |shown| self.is_outdated(&ballot, shown);
+        if form.verdict == Verdict::Approve && form.votes.is_some_and(is_outdated) {
             return Err(DecisionResult::InvalidForm);
         }
         if self.plan.sign_in && form.assurance.object_id().is_none() {
             return Err(DecisionResult::SignInNeeded);
         }
-        let held_back = self.held_back_until(place.stage, now);
+        let held_back = self.held_back_until(ballot.place.stage, now);
         if let Some(until) = held_back.filter(|_| form.verdict == Verdict::Approve) {
             return Err(DecisionResult::TooEarly { until });
         }
@@ -328,21 +332,17 @@ impl Approval {
         let has_words = comment.is_some() || form.question.is_some();
         self.check_vote_proof(form, has_words, now)?;
         Ok(Ballot {
-            person: form.approver,
-            place,
-            seat,
             assurance: match (form.assurance, form.code) {
                 (Assurance::Link, CodeCheck::Missing | CodeCheck::Wrong) => Assurance::LinkOnly,
                 (assurance, _) => assurance,
             },
-            verdict: form.verdict,
             preset: form
                 .preset
                 .clone()
                 .filter(|_| form.verdict == Verdict::Reject),
             comment,
             question: form.question.clone(),
-            at: now,
+            ..ballot
         })
     }
 

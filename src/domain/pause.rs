@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::content;
+use crate::reveal;
 use crate::values::{Owner, Timestamp};
 
 /// A pause.
@@ -135,10 +136,10 @@ impl Pause {
     }
 }
 
-/// A text of one line, without spaces around it.
+/// A text of one line in which something shows, without spaces around it.
 fn line(text: &str, longest: usize) -> Option<String> {
     let text = text.trim();
-    let is_line = !text.is_empty()
+    let is_line = reveal::is_shown(text)
         && text.chars().count() <= longest
         && !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
     is_line.then(|| text.to_owned())

@@ -17,6 +17,8 @@ pub struct Rejection {
     pub by: Address,
     /// How they were identified.
     pub assurance: Assurance,
+    /// When the request was rejected: of several rejections, the time of the last one, from which on it is recent and ends
+    /// standing grants.
     pub at: Timestamp,
     /// What they wrote, with the question that they asked.
     pub comment: Option<String>,
@@ -71,11 +73,6 @@ impl Rejection {
     /// not to silence an agent.
     pub fn refuses(&self) -> bool {
         self.assurance != Assurance::LinkOnly && !self.is_lifted
-    }
-
-    /// Whether the rejecter is known by more than a link, with which anyone can reject and write a comment.
-    pub fn is_signed_in(&self) -> bool {
-        matches!(self.assurance, Assurance::Entra(_))
     }
 
     pub fn is_recent(&self, within: Duration, now: Timestamp) -> bool {

@@ -37,18 +37,32 @@ pub struct Ballot {
 }
 
 impl Ballot {
-    /// The rejection that replaces an approval when its person revokes it.
-    pub(super) fn revocation(&self, assurance: Assurance, at: Timestamp) -> Self {
+    /// A vote without words, of a person who came by the link and has the code.
+    pub(super) fn bare(
+        person: usize,
+        (place, seat): (Place, usize),
+        verdict: Verdict,
+        at: Timestamp,
+    ) -> Self {
         Self {
-            person: self.person,
-            place: self.place,
-            seat: self.seat,
-            assurance,
-            verdict: Verdict::Reject,
+            person,
+            place,
+            seat,
+            assurance: Assurance::Link,
+            verdict,
             preset: None,
             comment: None,
             question: None,
             at,
+        }
+    }
+
+    /// The rejection that replaces an approval when its person revokes it.
+    pub(super) fn revocation(&self, assurance: Assurance, at: Timestamp) -> Self {
+        let position = (self.place, self.seat);
+        Self {
+            assurance,
+            ..Self::bare(self.person, position, Verdict::Reject, at)
         }
     }
 

@@ -67,13 +67,16 @@ pub(super) fn cause_of(error: &Error) -> Cow<'_, str> {
 /// The cause of a form that was not accepted.
 pub(super) fn cause_of_form(result: DecisionResult) -> Option<&'static str> {
     Some(match result {
-        DecisionResult::Recorded | DecisionResult::Revealed | DecisionResult::Revoked => {
-            return None;
-        }
+        DecisionResult::Recorded
+        | DecisionResult::RejectedWithoutCode { .. }
+        | DecisionResult::Revealed
+        | DecisionResult::Revoked => return None,
         DecisionResult::AlreadyClosed => "the request was closed before",
         DecisionResult::AlreadyUsed => "the approval was claimed or has lapsed",
         DecisionResult::Late => "the deadline had passed",
-        DecisionResult::InvalidForm => "the form is not of this request and approver",
+        DecisionResult::InvalidForm => {
+            "the form is not of this request and approver, or of a page that is out of date"
+        }
         DecisionResult::Locked => "the link is locked",
         DecisionResult::CodesHeld { .. } => "codes are held back after too many wrong ones",
         DecisionResult::CodeMissing => "the code is missing",

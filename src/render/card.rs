@@ -152,15 +152,15 @@ fn heading(approval: &Approval, kind: ChannelEvent, what: EventKind) -> &'static
 fn summary(approval: &Approval) -> Vec<(String, String)> {
     let parameters = Withheld::InEmail.withhold(parameters(approval), &mut Hidden::default());
     let named = approval.plan.summary.iter();
-    let named = named.filter_map(|pointer| {
+    let named = named.map(|pointer| {
         let value = match pointer.find(&parameters) {
-            None => label(describe_absence(pointer)?),
+            None => label(describe_absence(pointer, &parameters)),
             Some(Value::String(text)) if text.is_empty() => label("empty text"),
             Some(Value::String(text)) => quoted(text, line(&mark_spaces(text), VALUE_CHARS)),
             Some(value) => line(&reveal::json(value), VALUE_CHARS),
         };
         let name = pointer.tokens().join(" › ");
-        Some((line(&name, VALUE_CHARS), value))
+        (line(&name, VALUE_CHARS), value)
     });
     named.collect()
 }

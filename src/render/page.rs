@@ -125,8 +125,8 @@ pub struct Form {
     pub token: String,
     /// Says to whom the page was shown.
     pub page_token: String,
-    /// The stage that the page shows as open, from 1.
-    pub stage: usize,
+    /// How many votes the page shows.
+    pub votes: usize,
     /// The content of the comment field.
     pub comment: String,
     /// The content of the field beside the button that rejects.

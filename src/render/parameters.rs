@@ -3,15 +3,16 @@
 use serde_json::Value;
 
 use super::block::Block;
+use super::secrets::is_inside_withheld;
 use super::text::Text;
 use crate::policy::Pointer;
-use crate::reveal::is_secret_name;
 
-/// What stands for a parameter that the policy names and the request does not have; `None` where it may be inside what is
-/// withheld.
-pub(super) fn describe_absence(pointer: &Pointer) -> Option<&'static str> {
-    let may_be_withheld = pointer.tokens().iter().any(|name| is_secret_name(name));
-    (!may_be_withheld).then_some("not in this request")
+/// What stands for a parameter that the policy names and that is not found in what is shown of the request.
+pub(super) fn describe_absence(pointer: &Pointer, shown: &Value) -> &'static str {
+    match is_inside_withheld(pointer.tokens(), shown) {
+        true => "withheld",
+        false => "not in this request",
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +36,7 @@ impl ParametersView {
             let path = pointer.tokens();
             let block = match pointer.find(parameters) {
                 Some(value) => Block::new(value, write),
-                None => match describe_absence(pointer) {
-                    Some(words) => Block::Label(words),
-                    None => continue,
-                },
+                None => Block::Label(describe_absence(pointer, parameters)),
             };
             let name = path.join(" › ");
             match (path, &mut rest) {
@@ -129,8 +127,16 @@ to:      N"
         // What is withheld is in the request.
         let withheld = json!({"credentials": "«withheld»"});
         assert_eq!(
-            shown(withheld.clone(), &["/credentials/user"]),
-            "credentials:  «withheld»"
+            shown(withheld.clone(), &["/credentials/user", "/user"]),
+            "credentials › user:  (withheld)\nuser:                (not in this request)\n\ncredentials:  «withheld»"
+        );
+        // What is not is found, or absent.
+        assert_eq!(
+            shown(
+                json!({"credentials": {"user": "u"}}),
+                &["/credentials/user", "/credentials/id"]
+            ),
+            "credentials › user:  u\ncredentials › id:    (not in this request)\n\ncredentials:\n  user:  u"
         );
         assert_eq!(
             shown(withheld, &["/credentials"]),

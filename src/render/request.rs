@@ -9,7 +9,8 @@ use super::plan::describe_needed;
 use super::secrets::{Hidden, Withheld};
 use super::time::{Sentence, Zone};
 use crate::domain::{
-    Approval, Decision, EarlierRejections, Execution, LateDecision, Revoker, State, Status, Verdict,
+    Approval, Assurance, Decision, EarlierRejections, Execution, LateDecision, Revoker, State,
+    Status, Verdict,
 };
 use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
@@ -82,7 +83,7 @@ impl EarlierView {
                 .time(zone.time(it.at))
                 .words("."),
             comment: it.comment.as_deref().map(&mut show_comment),
-            by_link: !it.is_signed_in(),
+            by_link: it.assurance == Assurance::LinkOnly,
         });
         Self {
             rejections: rejections.collect(),

@@ -71,6 +71,24 @@ impl Withheld {
     }
 }
 
+/// Whether a path leads into a value that is withheld, of which nothing shows what is in it.
+pub(super) fn is_inside_withheld(path: &[String], shown: &Value) -> bool {
+    let mut at = Some(shown);
+    path.iter().any(|name| {
+        at = at.and_then(|it| match it {
+            Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+            it => it.get(name),
+        });
+        is_secret_name(name) && at.and_then(Value::as_str).is_some_and(is_withheld)
+    })
+}
+
+fn is_withheld(shown: &str) -> bool {
+    ["«withheld", "«not shown in mail"]
+        .iter()
+        .any(|it| shown.starts_with(it))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

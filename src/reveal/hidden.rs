@@ -36,6 +36,11 @@ pub fn is_hidden(c: char) -> bool {
     )
 }
 
+/// Whether anything of a text shows.
+pub fn is_shown(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !is_hidden(c))
+}
+
 /// The characters of a text, each with whether it is hidden where it stands. Ordinary text has some that are not:
 /// no-break spaces, CRLF, and what makes an emoji or joins the letters of a word in some scripts.
 pub fn characters(text: &str) -> Vec<(char, bool)> {

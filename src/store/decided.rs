@@ -1,18 +1,20 @@
-//! The rows of the table `decided…`: one for each decision of people, from which later requests of the same action tell
+//! The rows of the table `decided…`: one for each decision of people and for each approval that is revoked, from which later requests of the same action tell
 //! their approvers what is new. They are sealed as rows of version 2, and never replaced.
 //!
 //! All requests of one owner, agent and action are one partition, the newest decision first. The keys follow from
 //! the request and its decision alone, so writing a row again changes nothing.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
-use super::decided_row::{Reading, check_keys, decode, encode, keys_of, partition_of};
+use super::decided_row::{Reading, check_keys, decode, encode, keys_of, partition_of, revoked_at};
 use super::error::StoreError;
 use super::gate_id::RowVersion;
 use super::handle::Store;
 use super::listing::{DECIDED, OF_GATE, OF_TABLE, Place};
 use super::row::{Columns, Keys, Scope};
-use crate::domain::{Approval, PastDecision, Precedent, Request};
+use crate::domain::{Approval, PastDecision, Precedent, Request, State, Verdict};
 use crate::values::{Address, Timestamp};
 
 /// Earlier decisions, newest first.
@@ -37,7 +39,7 @@ pub struct StoredDecidedRow {
 }
 
 impl Store {
-    /// Keeps what people decided on a request for later ones. Returns whether it was not kept already; false for a
+    /// Keeps what people decided on a request for later ones; a revoked approval as a rejection, in another row. Returns whether it was not kept already; false for a
     /// request without such a decision, and where rows of version 1 are written, which have no gate and no owner.
     ///
     /// # Errors
@@ -47,8 +49,13 @@ impl Store {
             Some(it) if it.by.person().is_some() && self.rows.version == RowVersion::V2 => it,
             _ => return Ok(false),
         };
-        let keys = keys_of(&approval.request, decision);
-        let columns = encode(&keys, approval, decision, self.link_keys()?);
+        let kept = match (&approval.state, revoked_at(approval, decision)) {
+            (_, Some(at)) => (Verdict::Reject, at),
+            (State::Rejected(_), None) => (Verdict::Reject, decision.at),
+            _ => (Verdict::Approve, decision.at),
+        };
+        let keys = keys_of(&approval.request, kept.1);
+        let columns = encode(&keys, approval, kept, self.link_keys()?);
         self.insert_decided(keys, columns).await
     }
 
@@ -71,7 +78,8 @@ impl Store {
         }
     }
 
-    /// The last decisions of people on the action of a request, as one of its approvers may see them; one query.
+    /// The last decisions of people on the action of a request, one of each request, as one of its approvers may see
+    /// them; one query.
     ///
     /// # Errors
     /// The store's own.
@@ -92,9 +100,12 @@ impl Store {
         }
         let gate = self.gate_id_to_read().await?;
         let mut reading = Reading::new(request, reader);
+        let mut seen = BTreeSet::new();
         for (row, columns) in rows {
             let checked = columns.check(gate.all(), &self.decided, keys);
             match checked.and_then(|()| decode(&row, &columns, &mut reading, keys)) {
+                // That of a revocation comes before that of its approval.
+                Ok(_) if !seen.insert(columns.text("Id").map(str::to_owned)) => {}
                 Ok(decision) => before.decisions.extend(decision),
                 Err(_) => before.untrusted += 1,
             }
@@ -111,7 +122,11 @@ impl Store {
         match approval.decision() {
             None => Ok(()),
             Some(decision) => {
-                let keys = keys_of(&approval.request, decision);
+                if let Some(at) = revoked_at(approval, decision) {
+                    let keys = keys_of(&approval.request, at);
+                    self.backend.delete_decided(&keys).await?;
+                }
+                let keys = keys_of(&approval.request, decision.at);
                 self.backend.delete_decided(&keys).await
             }
         }

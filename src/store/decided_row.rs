@@ -1,6 +1,7 @@
 //! The columns of a row of the table `decided…`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use human_oversight_protocol::parameters::{hex, sha256};
 use serde::Serialize;
@@ -10,7 +11,8 @@ use super::error::StoreError;
 use super::row::{self, Columns, Keys};
 use crate::content;
 use crate::domain::{
-    Approval, Decision, PastDecision, PastValues, Range, Request, Scalars, State, Verdict,
+    Approval, Decision, Execution, PastDecision, PastValues, Range, Request, Scalars, State,
+    Verdict,
 };
 use crate::keys::{HashPurpose, LinkKeys};
 use crate::values::{Address, ApprovalId, Decimal, Timestamp};
@@ -24,8 +26,20 @@ const BY_PERSON: &str = "Person";
 /// The first number beyond the milliseconds since 1970 that a row key can have.
 const KEY_MILLIS: i64 = 10_000_000_000_000;
 
-pub(super) fn keys_of(request: &Request, decision: &Decision) -> Keys {
-    (partition_of(request), row_key(&request.id, decision.at))
+pub(super) fn keys_of(request: &Request, at: Timestamp) -> Keys {
+    (partition_of(request), row_key(&request.id, at))
+}
+
+/// When an approval was revoked, as its row says it: after the decision, whichever clock was ahead.
+pub(super) fn revoked_at(approval: &Approval, decision: &Decision) -> Option<Timestamp> {
+    let State::Approved {
+        execution: Execution::Revoked { at, .. },
+        ..
+    } = approval.state
+    else {
+        return None;
+    };
+    Some(at.max(decision.at + Duration::from_millis(1)))
 }
 
 /// The key of what happened to a request at a time: the newest comes first.
@@ -66,7 +80,7 @@ fn content_of(request: &Request) -> String {
 pub(super) fn encode(
     keys: &Keys,
     approval: &Approval,
-    decision: &Decision,
+    (verdict, at): (Verdict, Timestamp),
     link_keys: &LinkKeys,
 ) -> Columns {
     let request = &approval.request;
@@ -103,10 +117,6 @@ pub(super) fn encode(
         take(&mut left, &mut is_cut, &mut values, (pointer, hashes));
     }
     let mut columns = Columns::default();
-    let verdict = match approval.state {
-        State::Rejected(_) => Verdict::Reject,
-        _ => Verdict::Approve,
-    };
     for (name, text) in [
         ("PartitionKey", keys.0.clone()),
         ("RowKey", keys.1.clone()),
@@ -114,7 +124,7 @@ pub(super) fn encode(
         ("Id", request.id.to_string()),
         ("Verdict", verdict.word().to_owned()),
         ("DeciderKind", BY_PERSON.to_owned()),
-        ("DecidedTimestamp", decision.at.to_string()),
+        ("DecidedTimestamp", at.to_string()),
         ("HashKey", kid.to_owned()),
         (
             "ContentHash",

@@ -358,3 +358,45 @@ async fn while_codes_are_held_a_rejection_that_needs_words_says_so() {
         assert_eq!(gate.entity(&approval.id).await, before, "nothing is stored");
     }
 }
+
+/// It counts as one by link alone, and whether the code was right stays unknown.
+#[tokio::test]
+async fn a_rejection_whose_code_is_held_says_so() {
+    let gate = TestGate::start().await;
+    guess_twenty(&gate).await;
+    for is_right in [true, false] {
+        let approval = gate.ask().await;
+        let question = gate.question(&approval, ALICE);
+        let code = if is_right {
+            &question.code
+        } else {
+            question.wrong_code()
+        };
+        let form = [
+            ("decision", "reject"),
+            ("words", "Ask Bern."),
+            ("code", code),
+        ];
+        let rejected = gate.decide(&question, &form).await;
+        assert_eq!(rejected.status, StatusCode::OK, "{}", rejected.body);
+        for words in [
+            HELD,
+            "right or wrong",
+            "codes count again",
+            "You rejected this",
+        ] {
+            assert!(rejected.body.contains(words), "{words}: {}", rejected.body);
+        }
+        assert!(!rejected.body.contains("Not recorded"), "{}", rejected.body);
+        assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
+        // A page says it once.
+        let page = gate.get(&question.link).await;
+        assert!(!page.body.contains(HELD), "{}", page.body);
+    }
+    // Nothing is said to who sends no code.
+    let approval = gate.ask().await;
+    let question = gate.question(&approval, ALICE);
+    let form = [("decision", "reject"), ("words", "Ask Bern.")];
+    let rejected = gate.decide(&question, &form).await;
+    assert_eq!(rejected.status, StatusCode::SEE_OTHER, "{}", rejected.body);
+}

@@ -107,3 +107,20 @@ fn every_page_is_in_the_index_and_every_link_leads_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_state_of_a_subject_is_in_the_docs() {
+    let source = include_str!("../../src/render/subject.rs");
+    let (_, states) = source.split_once("\nfn state(").unwrap();
+    let (states, _) = states.split_once("\n}\n").unwrap();
+    let states = states.split('"').skip(1).step_by(2);
+    let states: BTreeSet<&str> = states.collect();
+    let docs = include_str!("../../docs/mail.md");
+    let (_, listed) = docs
+        .split_once("The subject begins with the state (")
+        .unwrap();
+    let (listed, _) = listed.split_once(')').unwrap();
+    let listed = listed.split('`').skip(1).step_by(2);
+    let listed = listed.map(|it| it.trim_matches(['[', ']']));
+    assert_eq!(listed.collect::<BTreeSet<_>>(), states);
+}

@@ -20,7 +20,7 @@ pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> 
         preset: None,
         comment: comment.map(str::to_owned),
         grant: None,
-        stage: None,
+        votes: None,
         words: None,
         question: None,
         code: CodeCheck::Right,

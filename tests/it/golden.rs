@@ -269,7 +269,7 @@ impl Player {
         let form = form.replace("CODE", &code).replace("WRONG", wrong);
         let mut hidden = vec![("k".to_owned(), k), ("form".to_owned(), token)];
         let fields = page.hidden_fields().into_iter();
-        hidden.extend(fields.filter(|(name, _)| name == "stage").take(1));
+        hidden.extend(fields.filter(|(name, _)| name == "votes").take(1));
         self.send_form(&hidden, &form, None).await
     }
 

@@ -13,6 +13,7 @@ use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{AGENT, ALICE, BOB, Log, TestGate};
 use crate::host::OTHER_KEY;
+use crate::operate::operate;
 use crate::process::run;
 use crate::proxy::Fault;
 
@@ -145,6 +146,46 @@ async fn what_no_person_approved_makes_nothing_familiar() {
         ),
         "{words}"
     );
+}
+
+/// By the person who gave it, and by the operator.
+#[tokio::test]
+async fn a_revoked_approval_counts_as_a_rejection() {
+    let gate = TestGate::start().await;
+    for by_operator in [false, true] {
+        let approval = approve(&gate, &payment(180.0, "DE1")).await;
+        let before = kept(&gate).await.len();
+        if by_operator {
+            let body = json!({"command": "revoke", "id": approval.id});
+            operate(&gate, body).await;
+            gate.sweep().await;
+        } else {
+            let alice = gate.question(&approval, ALICE);
+            let revoke = [("decision", "revoke"), ("code", alice.code.as_str())];
+            gate.decide(&alice, &revoke).await;
+        }
+        gate.until_kept(before + 1).await;
+        gate.sweep().await;
+        assert_eq!(kept(&gate).await.len(), before + 1);
+    }
+    let card = card_of(&gate, &payment(180.0, "DE1"), BOB).await;
+    for words in [
+        "No approval is among the last decisions",
+        "The last 2 decisions",
+    ] {
+        assert!(card.contains(words), "{words}: {card}");
+    }
+    assert!(!card.contains("exactly the same"), "{card}");
+    // Another approval makes it familiar, and a purge leaves nothing.
+    let approval = approve(&gate, &payment(180.0, "DE1")).await;
+    let card = card_of(&gate, &payment(180.0, "DE1"), BOB).await;
+    assert!(card.contains("1 approved, 2 rejected"), "{card}");
+    for row in kept(&gate).await {
+        let id = row["Id"].as_str().unwrap().parse().unwrap();
+        let stored = gate.store.get(&id).await.unwrap();
+        gate.store.delete_decided(&stored.approval).await.unwrap();
+    }
+    assert_eq!(kept(&gate).await.len(), 0, "{}", approval.id);
 }
 
 /// The policy approves small payments, more than the last decisions that are read.

@@ -92,6 +92,36 @@ async fn kept(gate: &TestGate) -> Vec<StandingRow> {
         .unwrap()
 }
 
+/// With rows of version 1 nothing says that there was a code.
+#[tokio::test]
+async fn a_rejection_with_the_code_is_not_one_by_link_alone() {
+    for (rows, code, is_marked) in [
+        ("2", "right", false),
+        ("2", "wrong", true),
+        ("2", "", true),
+        ("1", "right", true),
+    ] {
+        let gate = TestGate::with(&[("HO_ROWS", rows)]).await;
+        let approval = submit(&gate, body()).await;
+        let alice = gate.question(&approval, ALICE);
+        let code = match code {
+            "right" => alice.code.as_str(),
+            "wrong" => alice.wrong_code(),
+            none => none,
+        };
+        let form = [("decision", "reject"), ("code", code), ("words", "Never.")];
+        let rejected = gate.decide(&alice, &form).await;
+        assert_eq!(rejected.status, StatusCode::SEE_OTHER, "{}", rejected.body);
+        let again = submit(&gate, to(BOB)).await;
+        assert!(has_alarm(&gate, &again, BOB).await);
+        let (page, mail) = seen(&gate, &again, BOB).await;
+        for text in [&page.body, &mail.html, &mail.text] {
+            assert!(text.contains("Never."), "{text}");
+            assert_eq!(text.contains(BY_LINK), is_marked, "{rows}: {text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_rejected_is_shown_to_the_approver_who_is_asked_next() {
     let gate = TestGate::start().await;
@@ -109,7 +139,7 @@ async fn what_was_rejected_is_shown_to_the_approver_who_is_asked_next() {
         "Not to &#60;b&#62;this&#60;/b&#62; account.\nSee https://evil.example</blockquote>";
     for text in [&page.body, &mail.html, &mail.text] {
         assert!(text.contains("Rejected by alice@example.com on "), "{text}");
-        assert!(text.contains(BY_LINK), "{text}");
+        assert!(!text.contains(BY_LINK), "{text}");
     }
     assert!(page.body.contains(words), "{}", page.body);
     // Above the parameters.
@@ -313,7 +343,12 @@ async fn words_of_a_signed_in_person_are_not_marked_and_no_link_displaces_them()
             // By the same person's link, and by another's.
             for person in [ALICE, BOB] {
                 let next = submit(&gate, to(person)).await;
-                gate.reject(&next, person, "A mistake; approve it.").await;
+                let words = ("comment", "A mistake; approve it.");
+                let by_link = gate.question(&next, person);
+                let rejected = gate
+                    .decide(&by_link, &[("decision", "reject"), words])
+                    .await;
+                assert_eq!(rejected.status, StatusCode::SEE_OTHER);
             }
         }
         let again = submit(&gate, to(BOB)).await;

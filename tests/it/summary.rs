@@ -143,3 +143,55 @@ async fn an_email_without_parameters_has_no_summary() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_inside_a_withheld_value_is_called_withheld_and_never_absent() {
+    let named = "summary = [\"/secret/x\", \"/tokens/0\", \"/lines/1/token/id\", \"/gone/x\", \"/password\"]";
+    let policy = POLICY.replace(
+        "summary = [\"/payee/name\", \"/amount\", \"/currency\"]",
+        named,
+    );
+    let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
+    let approval = NewApproval {
+        parameters: object(json!({
+            "secret": {"x": "one"}, "tokens": ["two"], "lines": [1, {"token": {"id": "three"}}],
+        })),
+        ..payment()
+    };
+    let approval = gate.client.submit(&approval).await.unwrap();
+    let alice = gate.question(&approval, ALICE);
+    let page = gate.get(&alice.link).await.body;
+    let mails = gate.mails();
+    let mail = mails.iter().find(|it| it.to == ALICE).unwrap();
+    for text in [&page, &mail.html, &mail.text] {
+        let shown = [
+            "secret › x",
+            "withheld",
+            "tokens › 0",
+            "withheld",
+            "lines › 1 › token › id",
+            "withheld",
+            "gone › x",
+            "not in this request",
+            "password",
+            "not in this request",
+        ];
+        assert!(follow(text, &shown), "{text}");
+    }
+    // Once they are shown, nothing of the request is called absent that it has.
+    let reveal = [("decision", "reveal"), ("code", alice.code.as_str())];
+    let fields = page_form(&gate, &alice.link).await;
+    let fields = fields.iter().map(|(name, value)| (&**name, &**value));
+    let url = alice.link.split('?').next().unwrap();
+    let shown = gate.post_form(url, fields.chain(reveal)).await.body;
+    assert!(
+        follow(&shown, &["secret › x", "one", "tokens › 0", "two"]),
+        "{shown}"
+    );
+}
+
+/// The hidden fields of the form that shows withheld values.
+async fn page_form(gate: &TestGate, link: &str) -> Vec<(String, String)> {
+    let page = gate.get(link).await;
+    page.form_in("hidden-values").unwrap()
+}

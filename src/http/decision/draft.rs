@@ -114,16 +114,13 @@ impl Draft {
 
     /// What a form leaves behind. What the page shows for itself leaves nothing.
     pub(super) fn after(action: Action, result: DecisionResult) -> Self {
+        use DecisionResult::{
+            GrantEnded, GrantNotGiven, HandedOver, Recorded, RejectedWithoutCode, Revoked,
+        };
         match (result, action) {
-            (
-                DecisionResult::Recorded
-                | DecisionResult::Revoked
-                | DecisionResult::GrantEnded
-                | DecisionResult::HandedOver,
-                _,
-            ) => Self::default(),
-            (DecisionResult::GrantNotGiven, _) => {
-                Self::of(FormPurpose::Decision, DecisionResult::GrantNotGiven)
+            (Recorded | Revoked | GrantEnded | HandedOver, _) => Self::default(),
+            (GrantNotGiven | RejectedWithoutCode { .. }, _) => {
+                Self::of(FormPurpose::Decision, result)
             }
             (result, Action::Decide(form)) => Self {
                 result: Some((FormPurpose::Decision, result)),
@@ -255,6 +252,9 @@ impl StoredResult {
             }
             DecisionResult::TooEarly { until } => ("early", Some(until.unix_millis())),
             DecisionResult::CodesHeld { until } => ("held", Some(until.unix_millis())),
+            DecisionResult::RejectedWithoutCode { until } => {
+                ("rejected-held", Some(until.unix_millis()))
+            }
         };
         Self {
             form: letter(form),
@@ -313,6 +313,9 @@ impl StoredResult {
                 most: most.try_into().ok()?,
             },
             ("early", Some(until)) => DecisionResult::TooEarly {
+                until: Timestamp::from_unix_millis(until)?,
+            },
+            ("rejected-held", Some(until)) => DecisionResult::RejectedWithoutCode {
                 until: Timestamp::from_unix_millis(until)?,
             },
             ("held", Some(until)) => DecisionResult::CodesHeld {

@@ -52,7 +52,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
         let limit = format!("A reason may have at most {PRESET_CHARS} characters.");
         return Err(Error::BadRequest(limit));
     }
-    let stage = read_stage(&fields)?;
+    let votes = read_votes(&fields)?;
     let csrf_token = required("form")?.to_owned();
     // A page of an earlier gate has none.
     let page_token = optional("page").to_owned();
@@ -70,7 +70,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
             comment,
             words,
             question,
-            stage,
+            votes,
         })
     };
     let secrets = CodeForm {
@@ -105,7 +105,7 @@ fn check_single_fields(fields: &FormFields<'_>) -> Result<(), Error> {
         "decision",
         "code",
         "preset",
-        "stage",
+        "votes",
         "grant",
         "uses",
         "hand_over",
@@ -133,15 +133,10 @@ fn read_texts(fields: &FormFields<'_>) -> Result<[Option<String>; 3], Error> {
     Ok(texts)
 }
 
-/// The stage that the page showed as open, from 0. A page of the first one does not say it.
-fn read_stage(fields: &FormFields<'_>) -> Result<usize, Error> {
-    let stage = fields
-        .first("stage")
-        .map_or(Ok(1), |it| it.parse::<usize>());
-    let stage = stage.ok().and_then(|it| it.checked_sub(1));
-    stage.ok_or_else(|| {
-        Error::BadRequest("The stage of the form must be a number from 1.".to_owned())
-    })
+/// How many votes the page showed. A page without any does not say it.
+fn read_votes(fields: &FormFields<'_>) -> Result<usize, Error> {
+    let votes = fields.first("votes").map_or(Ok(0), str::parse);
+    votes.map_err(|_| Error::BadRequest("The votes of the form must be a number.".to_owned()))
 }
 
 /// The standing grant that is asked for: its seconds, or nothing, and its uses.

@@ -8,7 +8,7 @@ use super::result::{explain_fault, is_about_code, message, status_code};
 use crate::app::{App, GivenGrant, Identified};
 use crate::domain::{
     Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, SignInFault,
-    Status, Tally,
+    Status,
 };
 use crate::http::cause::{Cause, cause_of_form};
 use crate::http::page::{page, page_style};
@@ -59,10 +59,7 @@ impl Forms<'_> {
             action: format!("/api/decision/{}", approval.request.id),
             token: app.link_keys.csrf_token(approval, approver, purpose)?,
             page_token: app.page_token(approval, approver),
-            stage: match approval.plan.tally(&approval.votes) {
-                Tally::Open { stage } => stage + 1,
-                Tally::Approved | Tally::Rejected => 1,
-            },
+            votes: approval.votes.len(),
             comment: draft.comment.clone().unwrap_or_default(),
             words: draft.words.clone().unwrap_or_default(),
             question: draft.question.clone().unwrap_or_default(),
@@ -270,7 +267,11 @@ pub(super) async fn show(
     };
     let is_recorded = matches!(
         result,
-        Some(DecisionResult::GrantNotGiven | DecisionResult::GrantEnded)
+        Some(
+            DecisionResult::GrantNotGiven
+                | DecisionResult::GrantEnded
+                | DecisionResult::RejectedWithoutCode { .. }
+        )
     );
     decision_page.has_problem = message.is_some() && !is_recorded;
     if let Some(message) = message.filter(|_| !has_form) {

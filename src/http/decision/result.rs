@@ -16,6 +16,7 @@ pub(super) fn status_code(result: DecisionResult) -> StatusCode {
         | DecisionResult::Revealed
         | DecisionResult::GrantEnded
         | DecisionResult::HandedOver
+        | DecisionResult::RejectedWithoutCode { .. }
         | DecisionResult::GrantNotGiven => StatusCode::OK,
         DecisionResult::AlreadyClosed
         | DecisionResult::AlreadyUsed
@@ -147,6 +148,13 @@ pub(super) fn message(
             return Some(format!(
                 "Nothing was recorded: too many wrong codes were entered with links to your address. From {until} on, \
                  codes count again. {without_code}, where this gate has that."
+            ));
+        }
+        DecisionResult::RejectedWithoutCode { until } => {
+            let until = app.config.brand.zone.in_words(until.up_to_minute());
+            return Some(format!(
+                "Your rejection is recorded. The code beside it could not count, right or wrong: too many wrong codes \
+                 were entered with links to your address. From {until} on, codes count again."
             ));
         }
         DecisionResult::Late => {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::reveal;
+
 /// The fields of a form, in order.
 pub(super) struct FormFields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
@@ -25,11 +27,11 @@ impl<'a> FormFields<'a> {
         self.values(name).next()
     }
 
-    /// What was typed in the fields of a name, of which a page has one; `None` if nothing was.
+    /// What was typed in the fields of a name, of which a page has one; `None` if nothing of it shows.
     pub(super) fn words(&self, name: &str) -> Option<String> {
         let typed = self.values(name);
         let typed = typed.map(|it| clean_comment(&it.replace("\r\n", "\n")));
-        let typed: Vec<String> = typed.filter(|it| !it.is_empty()).collect();
+        let typed: Vec<String> = typed.filter(|it| reveal::is_shown(it)).collect();
         Some(typed.join("\n")).filter(|it| !it.is_empty())
     }
 }

@@ -322,6 +322,70 @@ comment = "on-reject"
     }
 }
 
+#[tokio::test]
+async fn words_of_which_nothing_shows_are_none() {
+    const POLICY: &str = "version = 1\n[groups]\nall = [\"alice@example.com\", \"bob@example.com\"]\n[[rule]]\nid = \"all\"\n\
+        effect = \"require\"\nstages = [{ from = \"all\" }]\ncomment = \"always\"\n";
+    let settings = [
+        ("HO_POLICY", POLICY),
+        ("HO_REJECT_REASONS", "off"),
+        (
+            "HO_ALLOWED_APPROVERS",
+            "alice@example.com,bob@example.com,carol@example.com",
+        ),
+    ];
+    let gate = TestGate::with(&settings).await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    let page = gate.get(&alice.link).await;
+    let url = alice.link.split('?').next().unwrap();
+    for blank in [
+        "\u{200b}",
+        "\u{2060}\u{feff}",
+        "\u{3164}",
+        "\u{2800}",
+        "\u{ad}",
+        "\u{180e}",
+        "\u{202e}",
+        " \u{a0}\n\u{200d}",
+    ] {
+        for (form, fields) in [
+            (
+                "decision",
+                vec![("decision", "approve"), ("comment", blank)],
+            ),
+            ("decision", vec![("decision", "reject"), ("words", blank)]),
+            ("decision", vec![("decision", "reject"), ("revise", blank)]),
+            (
+                "hand-over",
+                vec![
+                    ("decision", "hand-over"),
+                    ("hand_over", "carol@example.com"),
+                    ("reason", blank),
+                ],
+            ),
+        ] {
+            let hidden = page.form_in(form).unwrap();
+            let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
+            let fields = hidden.chain(fields).chain([("code", &*alice.code)]);
+            let refused = gate.post_form(url, fields).await;
+            assert_eq!(
+                refused.status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{blank:?}: {}",
+                refused.body
+            );
+        }
+    }
+    let form = [
+        ("decision", "approve"),
+        ("comment", "👩\u{200d}💻"),
+        ("code", &*alice.code),
+    ];
+    let approved = gate.decide(&alice, &form).await;
+    assert_eq!(approved.status, StatusCode::SEE_OTHER, "{}", approved.body);
+}
+
 /// A person goes on where they were: what approves is hidden as long as *Reject…* is open.
 #[tokio::test]
 async fn the_form_that_was_sent_shows_again_with_its_problem() {

@@ -31,8 +31,8 @@ impl OpenForm {
         let Some(token) = value_of("form").filter(|_| is_open) else {
             return Ok(None);
         };
-        let stage = value_of("stage").unwrap_or("1");
-        let hidden = format!("form={token}&stage={stage}");
+        let votes = value_of("votes").unwrap_or("0");
+        let hidden = format!("form={token}&votes={votes}");
         let link = link.to_owned();
         Ok(Some(Self { http, link, hidden }))
     }

@@ -431,7 +431,13 @@ impl<'a> Simulation<'a> {
             }
             emails_by_the_sweep = self.check_mails().await;
         }
-        for _ in 0..4 {
+        // A vote that others overtook is sent again.
+        let turns = if self.settings.scene == Scene::Votes {
+            6
+        } else {
+            4
+        };
+        for _ in 0..turns {
             for actor in self.idle() {
                 self.act(actor).await;
             }

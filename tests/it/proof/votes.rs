@@ -9,8 +9,8 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Ask, DecisionResult, DecisionStep, Origin, Place, Plan, PolicyOrigin, Stage, State,
-    Status, Verdict,
+    Approval, Ask, CheckedForm, DecisionResult, DecisionStep, Origin, Place, Plan, PolicyOrigin,
+    Stage, State, Status, Verdict,
 };
 use human_oversight::values::{Digest, Timestamp};
 use stateright::{Model, Property};
@@ -19,7 +19,7 @@ use super::model_row::Row;
 use super::{cases, check_all, find_each, record};
 use crate::forms::{claim, form, record_ballot, revoke};
 use crate::lifecycle::{approver, request_of};
-use guarantees::{ACKNOWLEDGED, APPENDED, CLOSED, IN_ORDER, IN_TIME, ONE_VOTE, QUORUM, VETO};
+use guarantees::{ACKNOWLEDGED, APPENDED, CLOSED, IN_ORDER, IN_TIME, ONE_VOTE, QUORUM, SEEN, VETO};
 
 const LIFE: Duration = Duration::from_secs(300);
 
@@ -75,7 +75,8 @@ fn row(mut approval: Approval, version: u8) -> Row {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Call {
-    Vote(Verdict),
+    /// With the number of votes that its page does not show.
+    Vote(Verdict, usize),
     Revoke,
 }
 
@@ -85,6 +86,8 @@ struct PreparedWrite {
     version: u8,
     next: Row,
     acknowledges: Option<Verdict>,
+    /// Whether it has an approval of a person who had not seen what they must.
+    is_unseen: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -99,6 +102,7 @@ struct World {
     /// Whether a write changed earlier votes, or added one to a closed request.
     rewritten: bool,
     added_after_close: bool,
+    approved_unseen: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +141,8 @@ enum Bug {
     ExpiryOnlyInTheSweep,
     /// Rejections are counted, and change nothing.
     VetoIgnored,
+    /// An approval counts whatever its page has shown.
+    CountedUnseen,
 }
 
 struct Gate {
@@ -155,7 +161,7 @@ impl Gate {
         late: bool,
     ) -> Option<Verdict> {
         let now = at(late && self.bug != Bug::ExpiryOnlyInTheSweep);
-        let Call::Vote(verdict) = call else {
+        let Call::Vote(verdict, unseen) = call else {
             let revoked = revoke(row, person, now) == DecisionResult::Revoked;
             return revoked.then_some(Verdict::Reject);
         };
@@ -167,7 +173,14 @@ impl Gate {
             Bug::ClampedQuorum => judged.plan.stages[0].asks[0].needed = needed(1),
             _ => {}
         }
-        match judged.judge_form(&form(person, verdict, None), now) {
+        let form = CheckedForm {
+            votes: match self.bug {
+                Bug::CountedUnseen => None,
+                _ => row.votes.len().checked_sub(unseen),
+            },
+            ..form(person, verdict, None)
+        };
+        match judged.judge_form(&form, now) {
             DecisionStep::Done(result) => (result == DecisionResult::Recorded).then_some(verdict),
             DecisionStep::Sign(mut ballot) => {
                 ballot.at = at(late);
@@ -198,6 +211,7 @@ impl Gate {
             world.rewritten |= !after.votes.starts_with(&before.votes);
             let was_closed = before.state != State::Pending;
             world.added_after_close |= was_closed && after.votes.len() > before.votes.len();
+            world.approved_unseen |= write.is_unseen;
             world.row = Row {
                 version: world.row.version + 1,
                 ..write.next
@@ -228,6 +242,7 @@ impl Model for Gate {
             granted: false,
             rewritten: false,
             added_after_close: false,
+            approved_unseen: false,
         }]
     }
 
@@ -240,9 +255,12 @@ impl Model for Gate {
         }
         for person in 0..PEOPLE {
             if world.writes[person].is_none() {
-                let calls = [Verdict::Approve, Verdict::Reject].map(Call::Vote);
+                let pages = 0..=world.row.approval.votes.len();
+                actions.extend(
+                    pages.map(|unseen| Action::Call(person, Call::Vote(Verdict::Approve, unseen))),
+                );
+                let calls = [Call::Vote(Verdict::Reject, 0), Call::Revoke];
                 actions.extend(calls.map(|call| Action::Call(person, call)));
-                actions.push(Action::Call(person, Call::Revoke));
                 continue;
             }
             actions.push(Action::Write(person));
@@ -269,7 +287,14 @@ impl Model for Gate {
                     world.acknowledged[person] = acknowledges.or(world.acknowledged[person]);
                 }
                 if approval != *world.row.approval {
+                    let is_unseen = match call {
+                        Call::Vote(Verdict::Approve, unseen) => {
+                            guarantees::is_unseen(&approval, unseen)
+                        }
+                        _ => false,
+                    };
                     world.writes[person] = Some(PreparedWrite {
+                        is_unseen,
                         version: world.row.version,
                         next: row(approval, world.row.version + 1),
                         acknowledges,
@@ -321,6 +346,7 @@ fn each_bug_seeded_into_voting_is_found() {
         (Bug::AcknowledgedBeforeWritten, ACKNOWLEDGED),
         (Bug::ExpiryOnlyInTheSweep, IN_TIME),
         (Bug::VetoIgnored, VETO),
+        (Bug::CountedUnseen, SEEN),
     ];
     let with = |bug| Gate {
         faults: 1,

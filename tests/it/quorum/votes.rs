@@ -12,74 +12,17 @@ use crate::harness::{ALICE, BOB, Page, TestGate, with_forms};
 use crate::host::SignIn;
 use crate::sign_in::{TENANT, approving, member, send, visit, visit_and_approve};
 
-const DAVE: &str = "dave@example.com";
+pub(super) const DAVE: &str = "dave@example.com";
 
 /// The form of a page, with the code to approve.
-async fn send_approval(gate: &TestGate, page: &Page, code: &str) -> Page {
+pub(super) async fn send_approval(gate: &TestGate, page: &Page, code: &str) -> Page {
     let form = [("decision", "approve"), ("code", code)];
     gate.send_form(page, &form).await
 }
 
-async fn votes_of(gate: &TestGate, approval: &Approval) -> Vec<Value> {
+pub(super) async fn votes_of(gate: &TestGate, approval: &Approval) -> Vec<Value> {
     let row = gate.entity(&approval.id).await;
     serde_json::from_str(row["Votes"].as_str().unwrap_or("[]")).unwrap()
-}
-
-#[tokio::test]
-async fn an_approval_does_not_count_for_a_stage_that_its_page_did_not_show() {
-    let gate = gate_with(POLICY).await;
-    let payment = submit(&gate, &payment(60)).await;
-    let dave = gate.question(&payment, DAVE);
-    let first_stage = gate.get(&dave.link).await;
-    for person in [ALICE, BOB] {
-        gate.approve(&payment, person).await;
-    }
-    // Dave is of security too, but has not seen what finance said.
-    let refused = send_approval(&gate, &first_stage, &dave.code).await;
-    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
-    for words in ["That page was out of date", "alice@example.com approved"] {
-        assert!(refused.body.contains(words), "{words}: {}", refused.body);
-    }
-    assert_eq!(gate.status(&payment.id).await.status, Status::Pending);
-    assert_eq!(votes_of(&gate, &payment).await.len(), 2);
-
-    let approved = send_approval(&gate, &refused, &dave.code).await;
-    assert_eq!(approved.status, StatusCode::SEE_OTHER, "{}", approved.body);
-    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
-}
-
-#[tokio::test]
-async fn a_rejection_counts_in_whatever_stage_it_arrives() {
-    let gate = gate_with(POLICY).await;
-    let payment = submit(&gate, &payment(60)).await;
-    let dave = gate.question(&payment, DAVE);
-    let first_stage = gate.get(&dave.link).await;
-    for person in [ALICE, BOB] {
-        gate.approve(&payment, person).await;
-    }
-    let rejected = gate
-        .send_form(&first_stage, &[("decision", "reject")])
-        .await;
-    assert_eq!(rejected.status, StatusCode::SEE_OTHER, "{}", rejected.body);
-    assert_eq!(gate.status(&payment.id).await.status, Status::Rejected);
-}
-
-#[tokio::test]
-async fn the_stage_of_a_form_is_a_number() {
-    let gate = gate_with(POLICY).await;
-    let payment = submit(&gate, &payment(60)).await;
-    let alice = gate.question(&payment, ALICE);
-    let page = gate.get(&alice.link).await;
-    for stage in ["0", "-1", "one", "", "99999999999999999999999"] {
-        let form = [
-            ("decision", "approve"),
-            ("code", alice.code.as_str()),
-            ("stage", stage),
-        ];
-        let refused = gate.send_form(&page, &form).await;
-        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{stage}");
-    }
-    assert_eq!(votes_of(&gate, &payment).await.len(), 0);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use human_oversight::app::{App, LastReading, SetAside, Teller};
 use human_oversight::config::Config;
-use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status, Tally};
+use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status};
 use human_oversight::http::router;
 use human_oversight::keys::keyring;
 use human_oversight::keys::receipt::ReceiptKeys;
@@ -198,11 +198,7 @@ impl Call {
         form.append_pair("k", &keys.link_token(row, index).unwrap());
         form.append_pair("form", &keys.csrf_token(row, index, purpose).unwrap());
         form.append_pair("page", &gate.page_token(row, index));
-        let stage = match row.plan.tally(&row.votes) {
-            Tally::Open { stage } => stage + 1,
-            _ => 1,
-        };
-        form.append_pair("stage", &stage.to_string());
+        form.append_pair("votes", &row.votes.len().to_string());
         form.append_pair("decision", decision);
         form.append_pair("code", code);
         Self {

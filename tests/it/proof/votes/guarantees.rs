@@ -1,6 +1,6 @@
 //! What must hold in every reachable state, derived from the votes alone.
 
-use human_oversight::domain::{Approval, Ballot, State, Status, Verdict};
+use human_oversight::domain::{Approval, Ballot, State, Status, Verdict, Vote};
 use stateright::Property;
 
 use super::{FINANCE, Gate, NEEDED, PEOPLE, SECURITY, World, at, place};
@@ -14,6 +14,8 @@ pub(super) const CLOSED: &str = "no vote is added to a closed request";
 pub(super) const IN_TIME: &str = "votes count only before the deadline";
 pub(super) const ACKNOWLEDGED: &str = "what is acknowledged is recorded";
 pub(super) const VETO: &str = "an acknowledged rejection is final where one is enough";
+pub(super) const SEEN: &str =
+    "who approves has seen every rejection, and every vote if theirs is the last of its stage";
 
 pub(super) fn all() -> Vec<Property<Gate>> {
     let always = Property::<Gate>::always;
@@ -56,6 +58,7 @@ pub(super) fn all() -> Vec<Property<Gate>> {
                 gate.rejections == 1 && ballots(world).any(|it| it.verdict == Verdict::Reject);
             !is_vetoed || status(world) == Status::Rejected
         }),
+        always(SEEN, |_, world| !world.approved_unseen),
         sometimes("approved", |_, world| status(world) == Status::Approved),
         sometimes("approved and claimed", |_, world| world.granted),
         sometimes("rejected in the second stage", |_, world| {
@@ -83,6 +86,30 @@ fn is_quorate(world: &World) -> bool {
     let finance = FINANCE.iter().filter(|&&person| approves(person, 0));
     let security = SECURITY.iter().filter(|&&person| approves(person, 1));
     finance.count() >= NEEDED && security.count() >= 1
+}
+
+/// Whether the last vote is an approval that its person must not give before they have seen as many votes before it.
+pub(super) fn is_unseen(row: &Approval, unseen: usize) -> bool {
+    let (own, before) = row.votes.split_last().unwrap();
+    let place = own.ballot.place;
+    let (seen, since) = before.split_at(before.len() - unseen);
+    let is_rejection = |it: &Vote| it.ballot.verdict == Verdict::Reject;
+    let approvals = |votes: &[Vote]| {
+        let takes_back = |by| {
+            let mut rejections = votes.iter().filter(|it| is_rejection(it));
+            rejections.any(|it| it.ballot.person == by)
+        };
+        let here = votes.iter().filter(|it| it.ballot.place == place);
+        let given = here.filter(|it| !takes_back(it.ballot.person));
+        given.count() + 1
+    };
+    let needed = if place == self::place(0) { NEEDED } else { 1 };
+    let has_become_last = approvals(before) >= needed && approvals(seen) < needed;
+    let skips_a_stage = place != self::place(0) && {
+        let finance = seen.iter().filter(|it| it.ballot.place == self::place(0));
+        finance.count() < NEEDED
+    };
+    since.iter().any(is_rejection) || has_become_last || skips_a_stage
 }
 
 /// Whether the row has this choice of the person: a vote, or the decision that a revocation changed.
