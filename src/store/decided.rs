@@ -1,5 +1,6 @@
-//! The rows of the table `decided…`: one for each decision of people and for each approval that is revoked, from which later requests of the same action tell
-//! their approvers what is new. They are sealed as rows of version 2, and never replaced.
+//! The rows of the table `decided…`: one for each decision of people, and another one for each approval that is revoked,
+//! from which later requests of the same action tell their approvers what is new. They are sealed as rows of version 2,
+//! and never replaced.
 //!
 //! All requests of one owner, agent and action are one partition, the newest decision first. The keys follow from
 //! the request and its decision alone, so writing a row again changes nothing.
@@ -39,8 +40,9 @@ pub struct StoredDecidedRow {
 }
 
 impl Store {
-    /// Keeps what people decided on a request for later ones; a revoked approval as a rejection, in another row. Returns whether it was not kept already; false for a
-    /// request without such a decision, and where rows of version 1 are written, which have no gate and no owner.
+    /// Keeps what people decided on a request for later ones; a revoked approval as a rejection, in another row. Returns
+    /// whether it was not kept already; false for a request without such a decision, and where rows of version 1 are
+    /// written, which have no gate and no owner.
     ///
     /// # Errors
     /// The store's own.
