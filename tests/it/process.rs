@@ -309,13 +309,15 @@ async fn what_a_host_forwards_in_production_needs_a_key_that_the_gate_knows() {
             "/api/outcome/YQ.b",
         ] {
             let (status, text) = send(path, forwarded).await;
+            // Event Grid gets no other answer for what cannot be read.
+            let unreadable = if path == "/api/delivery" { 400 } else { 422 };
             let is_refused = ["/api/operate", "/api/delivery"].contains(&path) || !is_listed;
             // The body is judged after that.
             assert_eq!(status, if is_refused { 403 } else { 422 }, "{path}: {text}");
             if is_refused {
                 assert!(text.contains("a host that proxies"), "{path}: {text}");
             }
-            assert_eq!(send(path, "x/1").await.0, 422, "{path}");
+            assert_eq!(send(path, "x/1").await.0, unreadable, "{path}");
         }
         gate.kill().await;
     }
