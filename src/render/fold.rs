@@ -26,21 +26,23 @@ pub(super) const SHARES: [usize; 5] = [1, 2, 4, 8, 16];
 
 /// Whether mail programs show an email with these parts to its end.
 pub(super) fn is_small(text: &str, html: &str) -> bool {
-    // As mail programs get it, with two bytes at the end of each line.
-    let html_bytes = html.len() + html.matches('\n').count();
-    html_bytes < HTML_BYTES && sent_bytes(text) + sent_bytes(html) < SENT_BYTES
+    crlf_bytes(html) < HTML_BYTES && sent_bytes(text) + sent_bytes(html) < SENT_BYTES
 }
 
 /// About how many bytes a part has as it is sent (quoted-printable; RFC 2045, section 6.7).
 fn sent_bytes(part: &str) -> usize {
-    let bytes = part.bytes().map(|byte| match byte {
-        b'=' | 0x80.. => 3,
-        b'\n' => 2,
-        _ => 1,
-    });
-    let bytes: usize = bytes.sum();
+    let escaped = part
+        .bytes()
+        .filter(|byte| matches!(byte, b'=' | 0x80..))
+        .count();
+    let bytes = crlf_bytes(part) + 2 * escaped;
     // Each line has at most 76 bytes, of which three end it.
     bytes + bytes / 73 * 3
+}
+
+/// How many bytes a part has with two at the end of each line.
+fn crlf_bytes(part: &str) -> usize {
+    part.len() + part.matches('\n').count()
 }
 
 /// The parameters as an email shows them in a `share`th of the usual room. What it leaves to the page is counted in them.
