@@ -29,7 +29,7 @@ use super::unfinished::Unfinished;
 
 /// Copies all rows into a new `file`. Each is a consistent state of its request; the copy as a whole is not,
 /// if the gate works meanwhile. Of a row that cannot be read the copy has only the keys, which are named; the exit
-/// code is then 1.
+/// code is then 1, as where the standing table is lost.
 ///
 /// # Errors
 /// When the file exists, or the table cannot be read to its end: then there is no file.
@@ -85,7 +85,12 @@ pub(crate) async fn run(
             copied.decided
         ));
     }
-    Ok(ExitCode::from(u8::from(copied.unreadable > 0)))
+    let mut is_incomplete = copied.unreadable > 0;
+    if let Err(error @ StoreError::StandingLost) = store.ensure_gate_id_is_kept().await {
+        eprintln!("human-oversight backup: {error}");
+        is_incomplete = true;
+    }
+    Ok(ExitCode::from(u8::from(is_incomplete)))
 }
 
 /// How many rows of each table were copied.

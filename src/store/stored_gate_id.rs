@@ -109,9 +109,7 @@ impl Store {
             let is_lost = found.is_none() && self.has_requests_of_an_id(1).await?;
             match self.keep_gate_id(&next, found).await {
                 Ok(()) if is_lost => {
-                    tracing::error!(
-                        "the gate's id was lost: it is stored anew, and no pause stands"
-                    );
+                    tracing::error!("the gate's id was lost: it is stored anew");
                     return Ok(self.seen(next));
                 }
                 Ok(()) => return Ok(self.seen(next)),

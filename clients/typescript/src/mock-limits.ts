@@ -23,10 +23,14 @@ const STATE_CHARS = 256;
 const APPROVERS = 20;
 const [MIN_SECONDS, MAX_SECONDS] = [10, 2_592_000];
 
-const ADDRESS = /^[\w#$&'*+?^~-]+(\.[\w#$&'*+?^~-]+)*@[^\s@]+\.[^\s@.]+$/;
+const LOCAL = /(?=[^@]{1,64}@)[\w#$&'*+?^~-]+(?:\.[\w#$&'*+?^~-]+)*/.source;
+const LABEL = /[a-zA-Z0-9\u0080-\uffff](?:[a-zA-Z0-9\u0080-\uffff-]*[a-zA-Z0-9\u0080-\uffff])?/.source;
+const ADDRESS = new RegExp(`^${LOCAL}@${LABEL}(?:\\.${LABEL})+$`);
 const ID = /^[\w-]+\.[\w.-]{1,64}$/;
 /** Control characters, bidirectional controls, and separators of lines. */
 const NOT_OF_A_LINE = /[\p{Cc}\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029]/u;
+/** What does not show, and spaces that look like others. */
+const NOT_OF_A_NAME = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 const NOT_OF_PROSE = /(?![\n\r\t])\p{Cc}/u;
 
 export function isTooLarge(request: MockRequest): boolean {
@@ -38,6 +42,11 @@ export function findFaults(request: MockRequest): Fault[] {
   const isTime = (it: number) => Number.isInteger(it) && it >= MIN_SECONDS && it <= MAX_SECONDS;
   const checks: Check[] = [
     ...checkLine("/agentName", agentName, AGENT_CHARS),
+    [
+      "/agentName",
+      NOT_OF_A_NAME.test(agentName) && !NOT_OF_A_LINE.test(agentName),
+      "must have only characters that show",
+    ],
     ["/agentName", agentName.includes("://"), "must not contain `://`: a name is no URL"],
     [
       "/agentName",

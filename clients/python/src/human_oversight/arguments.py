@@ -115,7 +115,9 @@ def _is_installed(kind: type, package: str, distribution: str) -> bool:
         folder = metadata.distribution(distribution).locate_file(package.replace(".", "/"))
     except metadata.PackageNotFoundError:
         return False
-    return Path(str(folder)).resolve() in Path(file).resolve().parents
+    # Some installers link each file to a cache, and some the whole folder.
+    of_module = Path(file).parent.resolve()
+    return Path(str(folder)).resolve() in (of_module, *of_module.parents)
 
 
 __all__ = ["ParametersError", "Signature", "contexts"]

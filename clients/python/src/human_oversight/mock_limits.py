@@ -9,7 +9,9 @@ import rfc8785
 
 from .address import is_same_person
 
-_ADDRESS = re.compile(r"[^%!/=|{}`@\s]+@[^@\s]+\.[^@.\s]+")
+_LOCAL = r"(?=[^@]{1,64}@)[\w#$&'*+?^~-]+(?:\.[\w#$&'*+?^~-]+)*"
+_LABEL = r"[a-zA-Z0-9\x80-\U0010ffff](?:[a-zA-Z0-9\x80-\U0010ffff-]*[a-zA-Z0-9\x80-\U0010ffff])?"
+_ADDRESS = re.compile(rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL})+", re.ASCII)
 _LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*")
 _LINES = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*")
 _TIMEOUT = range(10, 2_592_001)
@@ -47,15 +49,20 @@ def _of_people(approvers: list[str], on_behalf_of: str | None) -> Iterator[str]:
     for at, address in enumerate(approvers):
         if not _is_address(address):
             yield f"/approverEmails/{at} must be a plain email address"
-        if any(is_same_person(address, other) for other in approvers[:at]):
+        if any(is_same_person(_person(address), _person(other)) for other in approvers[:at]):
             yield f"/approverEmails/{at} is named twice"
     if on_behalf_of is None:
         return
     if not _is_address(on_behalf_of):
         yield "/onBehalfOf must be a plain email address"
-    if any(is_same_person(on_behalf_of, approver) for approver in approvers):
+    if any(is_same_person(_person(on_behalf_of), _person(approver)) for approver in approvers):
         yield "/onBehalfOf must not be one of the approvers"
 
 
 def _is_address(text: str) -> bool:
-    return len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
+    return len(text) <= 254 and _ADDRESS.fullmatch(text.strip()) is not None
+
+
+def _person(address: str) -> str:
+    """The address without its `+tag`, with which it is the same person's."""
+    return re.sub(r"\+[^@]*@", "@", address)
