@@ -57,7 +57,8 @@ impl Fixture {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // As in a terminal, where keys send their signals to the process group.
-            .process_group(0);
+            .process_group(0)
+            .kill_on_drop(true);
         ask
     }
 
@@ -99,7 +100,8 @@ fn launched_by(program: &[&str], ask: &Command) -> Command {
         .current_dir(ask.get_current_dir().unwrap())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0);
+        .process_group(0)
+        .kill_on_drop(true);
     for (name, value) in ask.get_envs() {
         command.env(name, value.unwrap());
     }

@@ -231,10 +231,12 @@ async fn a_damaged_id_of_the_gate_is_named_and_nothing_is_purged_for_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_that_a_damaged_pause_prevents_says_nothing_of_what_was_done() {
-    let gate = TestGate::embedded().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = vec![("HO_STORE", format!("embedded:{}", dir.path().display()))];
+    settings.extend(backing_store::own_keys());
+    let settings = backing_store::borrowed(&settings);
+    let gate = TestGate::at(dir, &settings).await;
     gate.ask().await;
-    let store = format!("embedded:{}", gate.dir.path().display());
-    let settings = [("HO_STORE", store.as_str())];
     let (said, code) = run(&settings, &PAUSE).await;
     assert_eq!(code, 0, "{said}");
     let file = rusqlite::Connection::open(gate.dir.path().join("approvals.db")).unwrap();
