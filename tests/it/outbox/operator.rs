@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::receiver::Receiver;
+use super::receiver::{Receiver, gone_after};
 use super::{ask, gate_that_tells, gate_whose_channel_rests, gate_with, outbox, redeliver};
 use crate::backing_store;
 use crate::deadline::eventually;
@@ -105,15 +105,13 @@ async fn what_an_operator_does_with_channels_and_emails_through_the_gate_is_logg
 /// The submit and the decision of the policy are sent side by side.
 #[tokio::test]
 async fn a_channel_that_answers_two_messages_with_410_is_switched_off_once() {
-    let receiver = Receiver::start().await;
+    let url = gone_after(2).await;
     let policy = "version = 1\n[channels.ledger]\nkind = \"webhook\"\nurl = \"HO_CHANNEL_LEDGER\"\n\
                   [[rule]]\nid = \"never\"\neffect = \"deny\"\ntell = [\"ledger\"]\n";
-    let gate = gate_with(policy, &[("HO_CHANNEL_LEDGER", &receiver.url)]).await;
-    receiver.answer_always(Some(410));
+    let gate = gate_with(policy, &[("HO_CHANNEL_LEDGER", &url)]).await;
     let log = Log::default();
     let _collecting = log.collect();
     let asked = ask(&gate).await;
-    receiver.until(2).await;
     super::until_all(&gate, &asked.id, "Dropped").await;
     assert_eq!(log.count("a channel is switched off"), 1);
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Barrier, Semaphore};
 
 use crate::deadline::eventually;
 use crate::openapi::check_webhook;
@@ -54,6 +54,20 @@ pub(crate) async fn holding(permits: Arc<Semaphore>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let receive = || async move { permits.acquire().await.unwrap().forget() };
+    let router = Router::new().fallback(receive);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+/// The URL of a receiver that answers each message with `410` once this number has arrived.
+pub(crate) async fn gone_after(messages: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let all = Arc::new(Barrier::new(messages));
+    let receive = || async move {
+        all.wait().await;
+        StatusCode::GONE
+    };
     let router = Router::new().fallback(receive);
     tokio::spawn(async move { axum::serve(listener, router).await });
     url
