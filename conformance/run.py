@@ -167,9 +167,9 @@ class Gate:
         code = re.search(r"type this code there:\s*(\d{6})", text)[1]
         with urllib.request.urlopen(link) as page:
             _, _, html = page.read().decode().partition(after)
-            token = re.search(r'name="form" value="([^"]*)"', html)[1]
+        hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', html.partition("</form>")[0])
         address, _, k = link.partition("?k=")
-        form = {"k": urllib.parse.unquote(k), "form": token, "code": code, **fields}
+        form = {**dict(hidden), "k": urllib.parse.unquote(k), "code": code, **fields}
         request = urllib.request.Request(address, urllib.parse.urlencode(form).encode(), {"origin": self.url})
         with urllib.request.urlopen(request) as page:
             assert page.status == 200, page.status
