@@ -191,13 +191,10 @@ impl Kind {
             let (path, k) = address.split_once("?k=").context("a token")?;
             let form = match self {
                 Self::Gate(_) => {
-                    let form = page
-                        .text()?
-                        .split_once("name=\"form\" value=\"")
-                        .context("a form")?
-                        .1;
-                    let form = form.split('"').next().context("a form")?;
-                    format!("k={k}&form={form}&decision=approve&code={code}")
+                    let (_, form) = page.text()?.split_once("<form").context("a form")?;
+                    let (form, _) = form.split_once("</form>").context("a form")?;
+                    let hidden = hidden_fields(form);
+                    format!("k={k}{hidden}&decision=approve&code={code}")
                 }
                 Self::HandRolled(_) => format!("k={k}&decision=approve"),
             };
@@ -237,6 +234,18 @@ impl Kind {
         check_status(http, &asked, "Approved").await?;
         self.claim_and_report(http, &asked).await
     }
+}
+
+/// What a browser sends of a form besides what is typed, but for the link's token; all of it is plain ASCII.
+fn hidden_fields(form: &str) -> String {
+    let fields = form.split("type=\"hidden\" name=\"").skip(1);
+    let fields = fields.filter_map(|field| field.split_once("\" value=\""));
+    let fields = fields.filter(|(name, _)| *name != "k");
+    let sent = fields.map(|(name, rest)| {
+        let (value, _) = rest.split_once('"').unwrap_or_default();
+        format!("&{name}={value}")
+    });
+    sent.collect()
 }
 
 async fn check_status(http: &mut Connection, asked: &Asked, expected: &str) -> anyhow::Result<()> {
