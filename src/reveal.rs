@@ -41,9 +41,18 @@ pub fn is_plain(text: &str) -> bool {
 
 /// Several lines: hidden characters as `\u{…}`, everything else unchanged.
 pub fn prose(text: &str) -> String {
+    escape(&text.replace("\r\n", "\n"), |_, hidden| hidden)
+}
+
+/// A part of a line: hidden and control characters, with what ends a line, as `\u{…}`, everything else unchanged.
+pub fn part_of_line(text: &str) -> String {
+    escape(text, |c, hidden| hidden || c.is_control())
+}
+
+fn escape(text: &str, is_escaped: impl Fn(char, bool) -> bool) -> String {
     let mut out = String::new();
-    for (c, hidden) in characters(&text.replace("\r\n", "\n")) {
-        if hidden {
+    for (c, hidden) in characters(text) {
+        if is_escaped(c, hidden) {
             out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
         } else {
             out.push(c);

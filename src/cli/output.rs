@@ -34,15 +34,7 @@ pub(crate) fn show(line: &str) {
 
 /// A text of a table or of another system, as a part of a line: what is not seen, or ends a line, is escaped.
 pub(crate) fn plain(text: &str) -> String {
-    let mut plain = String::new();
-    for (c, is_hidden) in reveal::characters(text) {
-        if is_hidden || c.is_control() {
-            plain.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
-        } else {
-            plain.push(c);
-        }
-    }
-    plain
+    reveal::part_of_line(text)
 }
 
 /// The keys of a row, in the same way.

@@ -9,7 +9,10 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::parameters::sha256;
-use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS, FieldError};
+use human_oversight_protocol::types::{
+    ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, CORRELATION_CHARS, FieldError,
+    PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -26,11 +29,6 @@ use crate::keys::{AgentCredential, FunctionKey};
 use crate::reveal;
 use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
 
-const ACTION_CHARS: usize = 256;
-const REASON_CHARS: usize = 2_000;
-const STATE_CHARS: usize = 256;
-const PARAMETERS_BYTES: usize = 30 * 1024;
-const APPROVERS: usize = 20;
 const TIMEOUT_SECONDS: RangeInclusive<u64> = 10..=2_592_000;
 
 pub(super) async fn submit(

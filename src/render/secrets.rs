@@ -23,6 +23,10 @@ pub(super) struct Hidden {
     pub(super) alarms: Alarms,
 }
 
+/// How the words begin that stand for a value.
+const WITHHELD: &str = "withheld";
+const NOT_IN_MAIL: &str = "not shown in mail";
+
 /// What is said of a value beside which there would be an alarm.
 const ALARMING: &str = "; some characters do not show or mislead";
 
@@ -38,11 +42,11 @@ impl Withheld {
             ""
         };
         let words = match (self, value) {
-            (Self::InEmail | Self::All, _) => "not shown in mail".to_owned(),
+            (Self::InEmail | Self::All, _) => NOT_IN_MAIL.to_owned(),
             (Self::OnPage, Value::String(text)) => {
-                format!("withheld, {} characters", text.chars().count())
+                format!("{WITHHELD}, {} characters", text.chars().count())
             }
-            (Self::OnPage, _) => "withheld".to_owned(),
+            (Self::OnPage, _) => WITHHELD.to_owned(),
         };
         format!("«{words}{alarming}»").into()
     }
@@ -84,9 +88,8 @@ pub(super) fn is_inside_withheld(path: &[String], shown: &Value) -> bool {
 }
 
 fn is_withheld(shown: &str) -> bool {
-    ["«withheld", "«not shown in mail"]
-        .iter()
-        .any(|it| shown.starts_with(it))
+    let words = shown.strip_prefix('«');
+    words.is_some_and(|it| it.starts_with(WITHHELD) || it.starts_with(NOT_IN_MAIL))
 }
 
 #[cfg(test)]

@@ -3,17 +3,13 @@
 use std::ops::RangeInclusive;
 
 use human_oversight_protocol::types::{
-    AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS, FieldError, NewApproval,
+    ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, CORRELATION_CHARS, FieldError, NewApproval,
+    PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS,
 };
 use serde_json::Value;
 
 const BODY_BYTES: usize = 64 * 1024;
-const PARAMETERS_BYTES: usize = 30 * 1024;
-const ACTION_CHARS: usize = 256;
-const REASON_CHARS: usize = 2_000;
 const CHANNEL_CHARS: usize = 64;
-const STATE_CHARS: usize = 256;
-const APPROVERS: usize = 20;
 const SECONDS: RangeInclusive<u32> = 10..=2_592_000;
 
 pub(crate) fn is_too_large(request: &NewApproval) -> bool {

@@ -16,6 +16,21 @@ pub const AGENT_BYTES: usize = 170;
 /// The maximum length of a correlation id, in characters.
 pub const CORRELATION_CHARS: usize = 64;
 
+/// The longest description of an action, in characters.
+pub const ACTION_CHARS: usize = 256;
+
+/// The longest reason of an agent, in characters.
+pub const REASON_CHARS: usize = 2_000;
+
+/// The longest state of a callback, in characters.
+pub const STATE_CHARS: usize = 256;
+
+/// The most bytes of the parameters as canonical JSON.
+pub const PARAMETERS_BYTES: usize = 30 * 1024;
+
+/// The most approvers that a request names.
+pub const APPROVERS: usize = 20;
+
 /// A request for approval: the body of `POST /api/submit`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
