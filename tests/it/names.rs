@@ -193,7 +193,7 @@ async fn each_level_shows() {
     assert_eq!(indented, 5, "each list in a list: {}", mail.html);
 }
 
-/// What is said of them, and what must not be.
+/// What is said of them, and what must not be: with its hyphen, no id or code holds its end by chance.
 const WITHHELD: &str = "some characters do not show or mislead";
 const SECRET: &str = "p\u{430}ssw\u{200b}rd-4711";
 
@@ -214,7 +214,7 @@ async fn an_alarm_about_a_withheld_value_stands_beside_it() {
                 .matches(&format!("«not shown in mail; {WITHHELD}»"))
                 .count();
             assert_eq!(named, usize::from(is_named), "{setting}: {text}");
-            for part in ["4711", "\u{430}", "200b", "U+0430"] {
+            for part in ["rd-4711", "\u{430}", "{200b", "U+0430"] {
                 assert!(!text.contains(part), "{part}: {text}");
             }
         }
@@ -227,7 +227,10 @@ async fn an_alarm_about_a_withheld_value_stands_beside_it() {
             "{page}"
         );
         assert!(page.contains("«withheld, 5 characters»"), "{page}");
-        assert!(!page.contains("4711") && !page.contains("U+0430"), "{page}");
+        assert!(
+            !page.contains("rd-4711") && !page.contains("U+0430"),
+            "{page}"
+        );
     }
 }
 
@@ -240,7 +243,7 @@ async fn after_sign_in_the_alarm_about_a_withheld_value_names_its_characters() {
     let (before, fold) = page.body.split_once("Show hidden values").unwrap();
     assert!(before.contains(WITHHELD), "{before}");
     assert!(
-        !before.contains("4711") && !before.contains("U+0430"),
+        !before.contains("rd-4711") && !before.contains("U+0430"),
         "{before}"
     );
     let (fold, _) = fold.split_once("</details>").unwrap();

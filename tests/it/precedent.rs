@@ -303,7 +303,7 @@ async fn the_table_holds_no_text_no_address_and_no_value_under_the_name_of_a_sec
     assert!(values.keys().eq(["/nested/on", "/note"]), "{row}");
     let row = row.to_string();
     for hidden in [
-        "Lena", "47111147", "hunter22", "0815", "123987", ALICE, "pin", "Key\\\"",
+        "Lena", "47111147", "hunter22", "k-0815", "123987", ALICE, "/pin", "Key\\\"",
     ] {
         assert!(!row.contains(hidden), "{hidden}: {row}");
     }

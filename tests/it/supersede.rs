@@ -338,13 +338,17 @@ async fn where_the_earlier_row_is_gone_or_damaged_page_and_mail_say_so() {
 #[tokio::test]
 async fn without_parameters_in_emails_what_changed_is_on_the_page_alone() {
     let gate = TestGate::with(&[("HO_MAIL_PARAMETERS", "none")]).await;
-    let earlier = asked_back(&gate, json!({"amount": 18_000})).await;
-    let approval = submit(&gate, &body(json!({"amount": 9_000}), Some(&earlier.id))).await;
+    let earlier = asked_back(&gate, json!({"amount": "18000 EUR"})).await;
+    let approval = submit(
+        &gate,
+        &body(json!({"amount": "9000 EUR"}), Some(&earlier.id)),
+    )
+    .await;
     let (page, mail) = seen(&gate, &approval).await;
-    assert!(page.body.contains("18000"));
+    assert!(page.body.contains("18000 EUR"));
     for text in [&mail.text, &mail.html] {
         assert!(
-            text.contains("Too much.") && !text.contains("18000"),
+            text.contains("Too much.") && !text.contains("18000 EUR"),
             "{text}"
         );
     }
