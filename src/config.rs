@@ -180,7 +180,8 @@ impl Config {
         let base_url = errors.or(base_url(&get, production), None);
         let public_url = base_url.as_deref().filter(|_| production);
         rows.default_gate_id = Some(public_url.map_or_else(|| "local".to_owned(), gate_id_of));
-        rows.opened_by = OpenedBy::Gate;
+        let paused = errors.or(flag(&get, "HO_PAUSED"), true);
+        rows.opened_by = OpenedBy::Gate { is_paused: paused };
         let mut time =
             |name, default, range| errors.or(seconds(&get, name, default, range), Duration::ZERO);
         let mut config = Self {
@@ -217,7 +218,7 @@ impl Config {
             channels: Vec::new(),
             channels_allow_private: errors.or(flag(&get, "HO_CHANNELS_ALLOW_PRIVATE"), false),
             reject_reasons: errors.or(reject_reasons(&get), Vec::new()),
-            paused: errors.or(flag(&get, "HO_PAUSED"), true),
+            paused,
             reask_after: errors.or(reask_after(&get), None),
         };
         check_groups(&config.allowed_approvers, config.sign_in.is_some(), errors);

@@ -20,8 +20,9 @@ pub struct RowSettings {
 /// Who opens the store: the keys of a gate are right by definition, those of a command may be another gate's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenedBy {
-    /// The gate, which replaces its id and seals it anew.
-    Gate,
+    /// The gate, which replaces its id and seals it anew; in the place of a lost one, only while `HO_PAUSED` pauses
+    /// everything.
+    Gate { is_paused: bool },
     /// A command, which leaves a stored id as it is.
     Command,
 }
@@ -51,7 +52,7 @@ impl Default for RowSettings {
             version: RowVersion::V2,
             gate_id: None,
             default_gate_id: Some("local".to_owned()),
-            opened_by: OpenedBy::Gate,
+            opened_by: OpenedBy::Gate { is_paused: false },
         }
     }
 }

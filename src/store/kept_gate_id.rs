@@ -6,16 +6,20 @@
 
 use super::backend::Backend;
 use super::error::StoreError;
-use super::gate_id::{GateId, keys_of_row};
+use super::gate_id::{GateId, OpenedBy, keys_of_row};
 use super::handle::Store;
 use super::row::Format;
 
 impl Store {
     /// Looks for the id that this process has read or stored: at once after the table was missing, or else once a minute.
+    /// Before the store is prepared, each time.
     ///
     /// # Errors
-    /// [`StoreError::StandingLost`] if it is gone, until a gate that starts stores it again; or the store's own.
+    /// [`StoreError::StandingLost`] if it is gone, until a gate that starts paused stores it again; or the store's own.
     pub async fn ensure_standing_is_whole(&self) -> Result<(), StoreError> {
+        if !self.prepared.initialized() {
+            return self.is_gate_id_lost().await.map(drop);
+        }
         if self.gate_id.get().is_none() || self.id_seen.is_recent() {
             return Ok(());
         }
@@ -46,16 +50,36 @@ impl Store {
             Err(StoreError::StandingLost) => None,
             kept => kept?,
         };
-        if kept.is_none() && self.has_requests_of_an_id(usize::MAX).await? {
+        if kept.is_none() && self.has_requests_of_an_id().await? {
             return Err(StoreError::StandingLost);
         }
         GateId::next(kept.map(|kept| kept.id).as_ref(), &self.rows).map(drop)
     }
 
-    /// Whether there is one among the first pages of requests.
-    pub(super) async fn has_requests_of_an_id(&self, pages: usize) -> Result<bool, StoreError> {
+    /// Before anything is created in its place: whether the id is lost. It is, if there are requests that are sealed for
+    /// one.
+    ///
+    /// # Errors
+    /// [`StoreError::StandingLost`] then, except for a gate that pauses everything; or the store's own.
+    pub(super) async fn is_gate_id_lost(&self) -> Result<bool, StoreError> {
+        let kept = match self.backend.get_standing(&keys_of_row()).await {
+            Err(StoreError::StandingLost) => None,
+            kept => kept?,
+        };
+        if kept.is_some() || !self.has_requests_of_an_id().await? {
+            return Ok(false);
+        }
+        match self.rows.opened_by {
+            OpenedBy::Gate { is_paused: true } => Ok(true),
+            OpenedBy::Gate { is_paused: false } | OpenedBy::Command => {
+                Err(StoreError::StandingLost)
+            }
+        }
+    }
+
+    async fn has_requests_of_an_id(&self) -> Result<bool, StoreError> {
         let mut place = None;
-        for _ in 0..pages {
+        loop {
             let listed = match &self.backend {
                 Backend::Embedded(embedded) => embedded.all(place),
                 Backend::Tables(tables) => tables.all_or_none(place).await,
@@ -66,9 +90,8 @@ impl Store {
             }
             place = next;
             if place.is_none() {
-                break;
+                return Ok(false);
             }
         }
-        Ok(false)
     }
 }

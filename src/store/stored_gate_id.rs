@@ -20,6 +20,7 @@ impl Store {
         if self.rows.version == RowVersion::V2 {
             return self.gate_id_to_write().await.map(drop);
         }
+        self.is_gate_id_lost().await?;
         self.backend.prepare_standing().await?;
         match self.load_gate_id().await {
             // Standing rows are of version 2 all the same.
@@ -79,9 +80,7 @@ impl Store {
         &self,
         fallback: Option<&str>,
     ) -> Result<Arc<GateId>, StoreError> {
-        if self.rows.opened_by == OpenedBy::Command {
-            self.ensure_gate_id_is_kept().await?;
-        }
+        let is_lost = self.is_gate_id_lost().await?;
         self.backend.prepare_standing().await?;
         // After a conflict with another instance, its row is read.
         for _ in 0..ATTEMPTS {
@@ -106,7 +105,6 @@ impl Store {
                 Some(kept) if is_current && kept == next => return Ok(self.seen(next)),
                 _ => {}
             }
-            let is_lost = found.is_none() && self.has_requests_of_an_id(1).await?;
             match self.keep_gate_id(&next, found).await {
                 Ok(()) if is_lost => {
                     tracing::error!("the gate's id was lost: it is stored anew");

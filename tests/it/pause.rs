@@ -244,12 +244,10 @@ async fn a_pause_that_cannot_be_read_is_503_and_never_no_pause() {
     }
     standing.drop_table().await;
     assert_unavailable(claim(&gate, &approval).await);
-    let fresh = TestGate::with(&through).await;
-    assert_eq!(
-        standing.rows().await.len(),
-        1,
-        "the start creates the table"
-    );
+    let held = [&through[..], &[("HO_PAUSED", "1")]].concat();
+    let fresh = TestGate::with(&held).await;
+    let rows = standing.rows().await;
+    assert_eq!(rows.len(), 1, "a paused start creates the table");
     drop(fresh);
     claim(&gate, &approval).await.unwrap();
 }

@@ -1,10 +1,10 @@
 //! The standing table, or the gate's id in it, is lost: no one takes what is not in it for "not paused", and only a gate
-//! that starts creates it again.
+//! that starts while everything is paused creates it again.
 
 use std::path::Path;
 use std::time::Duration;
 
-use human_oversight::store::{Store, StoreError};
+use human_oversight::store::{OpenedBy, RowSettings, Store, StoreError};
 use human_oversight_client::Error;
 use human_oversight_client::types::Approval;
 
@@ -134,6 +134,12 @@ async fn no_command_ends_a_pause_by_creating_the_lost_table() {
     }
     assert_unknown(&gate, &approval).await;
 
+    // Nor does an instance that starts, such as one of a scale-out.
+    let started = TestGate::with(&borrowed).await;
+    assert_unknown(&started, &approval).await;
+    assert_eq!(standing.rows().await.len(), 0);
+    drop(started);
+
     let held = [&borrowed[..], &[("HO_PAUSED", "1")]].concat();
     let log = Log::default();
     let collecting = log.collect();
@@ -169,8 +175,19 @@ async fn no_command_and_no_later_call_creates_the_table_that_a_file_has_lost() {
         assert!(!exists());
     }
     drop(gate);
-    let started = TestGate::with(&settings).await;
+    for version in ["1", "2"] {
+        let settings = [&settings[..], &[("HO_ROWS", version)]].concat();
+        let started = TestGate::with(&settings).await;
+        assert_unknown(&started, &approval).await;
+        assert!(!exists(), "{version}");
+    }
+    let held = [&settings[..], &[("HO_PAUSED", "1")]].concat();
+    let started = TestGate::with(&held).await;
     assert!(exists());
+    let refused = try_claim(&started, &approval).await.unwrap_err();
+    assert!(refused.to_string().contains("paused"), "{refused}");
+    drop(started);
+    let started = TestGate::with(&settings).await;
     try_claim(&started, &approval).await.unwrap();
 }
 
@@ -222,6 +239,11 @@ async fn a_damaged_id_of_the_gate_is_named_and_nothing_is_purged_for_it() {
     // The cure of docs/operations.md.
     let cure = "DELETE FROM standingapprovals WHERE PartitionKey = 'gate'";
     assert_eq!(file.execute(cure, []).unwrap(), 1);
+    let held = [&settings[..], &[("HO_PAUSED", "1")]].concat();
+    let gate = TestGate::with(&held).await;
+    let health = gate.get(&format!("{}/api/health", gate.url)).await;
+    assert_eq!(health.status, 200);
+    drop(gate);
     let gate = TestGate::with(&settings).await;
     gate.ask().await;
     let (said, code) = run(&settings, &["verify"]).await;
@@ -269,7 +291,11 @@ async fn the_id_is_looked_for_once_a_minute() {
         );
     }
     // Another instance has started.
-    let other = Store::embedded(dir.path(), OPEN_LIMIT, keys());
+    let paused = RowSettings {
+        opened_by: OpenedBy::Gate { is_paused: true },
+        ..RowSettings::default()
+    };
+    let other = Store::embedded(dir.path(), OPEN_LIMIT, keys()).with_rows(paused);
     other.prepare().await.unwrap();
     store.ensure_standing_is_whole().await.unwrap();
 }
