@@ -1,5 +1,7 @@
 //! The vectors in `conformance/`, which the clients' own tests read too, against the gate.
 
+use std::collections::BTreeSet;
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -32,6 +34,57 @@ async fn the_gate_computes_the_digests_of_the_vectors() {
         let answer = gate.post("/api/submit", body(parameters.as_bytes())).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{case}");
         assert_eq!(answer.json()["parametersDigest"], case["digest"], "{case}");
+    }
+    assert_eq!(gate.stored().await.len(), accepted.len());
+}
+
+/// A value of a change, with its long texts written out.
+fn written_out(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => match members.get("times").and_then(Value::as_u64) {
+            Some(times) => {
+                let text = |name: &str| members.get(name).and_then(Value::as_str);
+                let repeated = text("text").unwrap().repeat(times as usize);
+                Value::String(repeated + text("end").unwrap_or_default())
+            }
+            None => {
+                let written = |(name, value): (&String, &Value)| (name.clone(), written_out(value));
+                members.iter().map(written).collect()
+            }
+        },
+        Value::Array(items) => items.iter().map(written_out).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The mocks of the clients refuse the same.
+#[tokio::test]
+async fn the_gate_takes_and_refuses_the_requests_of_the_vectors() {
+    let gate = TestGate::start().await;
+    let text = include_str!("../../conformance/requests.json");
+    let file: Value = serde_json::from_str(text).unwrap();
+    let [accepted, refused] = ["accepted", "refused"].map(|list| vectors(text, list));
+    for case in accepted.iter().chain(&refused) {
+        let mut body = file["request"].clone();
+        let change = written_out(&case["change"]);
+        let change = change.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(change);
+        let answer = gate.post("/api/submit", body.to_string()).await;
+        let Some(pointers) = case["pointers"].as_array() else {
+            assert_eq!(
+                answer.status,
+                StatusCode::ACCEPTED,
+                "{case}: {}",
+                answer.body
+            );
+            continue;
+        };
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{case}");
+        let problem = answer.json();
+        let errors = problem["errors"].as_array().unwrap().iter();
+        let named: BTreeSet<&str> = errors.filter_map(|it| it["pointer"].as_str()).collect();
+        let pointers = pointers.iter().filter_map(Value::as_str).collect();
+        assert_eq!(named, pointers, "{case}: {problem}");
     }
     assert_eq!(gate.stored().await.len(), accepted.len());
 }

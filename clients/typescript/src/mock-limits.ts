@@ -21,6 +21,7 @@ const REASON_CHARS = 2000;
 const CHANNEL_CHARS = 64;
 const STATE_CHARS = 256;
 const APPROVERS = 20;
+const ADDRESS_CHARS = 254;
 const [MIN_SECONDS, MAX_SECONDS] = [10, 2_592_000];
 
 const LOCAL = /(?=[^@]{1,64}@)[\w#$&'*+?^~-]+(?:\.[\w#$&'*+?^~-]+)*/.source;
@@ -29,8 +30,8 @@ const ADDRESS = new RegExp(`^${LOCAL}@${LABEL}(?:\\.${LABEL})+$`);
 const ID = /^[\w-]+\.[\w.-]{1,64}$/;
 /** Control characters, bidirectional controls, and separators of lines. */
 const NOT_OF_A_LINE = /[\p{Cc}\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029]/u;
-/** What does not show, and spaces that look like others. */
-const NOT_OF_A_NAME = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
+/** What does not show, spaces that look like others, and fillers. */
+const NOT_OF_A_NAME = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\ufffc]|(?! )\p{Zs}/u;
 const NOT_OF_PROSE = /(?![\n\r\t])\p{Cc}/u;
 
 export function isTooLarge(request: MockRequest): boolean {
@@ -95,7 +96,7 @@ function checkPeople({ approverEmails = [], onBehalfOf }: MockRequest): Check[] 
     const isOfAgent = onBehalfOf !== undefined && isSame(address, onBehalfOf);
     const isAgain = approverEmails.slice(0, index).some((earlier) => isSame(earlier, address));
     return [
-      [pointer, !ADDRESS.test(address.trim()), noAddress],
+      [pointer, address.length > ADDRESS_CHARS || !ADDRESS.test(address.trim()), noAddress],
       [pointer, isOfAgent, "is the person the agent acts for, who cannot approve"],
       [pointer, isAgain, "occurs twice"],
     ];

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Gate, gated, type Refused } from "human-oversight";
 import { approve, MockGate, type Answer } from "human-oversight/mock";
+import { read } from "./repository.js";
 
 const SETTINGS = { agent: "UserManagerAgent", action: "Delete User Account" };
 
@@ -33,56 +34,62 @@ describe("the policy of a mock", () => {
     });
 });
 
-describe("a mock refuses", () => {
-  const onBehalfOf = "approver@example.com";
-  const cases: readonly [string, object, object?][] = [
-    ["/agentName must have 1 to 128 characters", { agent: "" }],
-    ["/agentName must have 1 to 128 characters", { agent: "a".repeat(129) }],
-    ["/agentName must have at most 170 bytes of UTF-8", { agent: "ü".repeat(86) }],
-    ["/agentName must not contain `://`: a name is no URL", { agent: "https://a" }],
-    ["/agentName must be in Unicode's form NFC, without spaces around it", { agent: " A" }],
-    ["/agentName must be one line without control characters", { agent: "A\u202eB" }],
-    ["/agentName must have only characters that show", { agent: "A\u200bB" }],
-    ["/actionDescription must have 1 to 256 characters", { action: "" }],
-    ["/actionDescription must have 1 to 256 characters", { action: " " }],
-    ["/actionDescription must have 1 to 256 characters", { action: "a".repeat(257) }],
-    ["/actionDescription must be one line without control characters", { action: "Delete\nall" }],
-    ["/timeoutSeconds must be a whole number from 10 to 2592000", { timeoutSeconds: 5 }],
-    ["/timeoutSeconds must be a whole number from 10 to 2592000", { timeoutSeconds: 11.5 }],
-    ["/timeoutSeconds must be a whole number from 10 to 2592000", { timeoutSeconds: 2_592_001 }],
-    ["/reason must have 0 to 2000 characters", { reason: "a".repeat(20_000) }],
-    ["/reason must not have control characters other than line ends and tabs", { reason: "\0" }],
-    ["/approverEmails must be an array of 1 to 20 email addresses", { approvers: [] }],
-    ["/approverEmails/0 must be a plain email address, such as alice@example.com", { approvers: ["alice"] }],
-    ["/approverEmails/0 must be a plain email address, such as alice@example.com", { approvers: ["a@b..com"] }],
-    ["/approverEmails/0 must be a plain email address, such as alice@example.com", { approvers: ["a@-b.com"] }],
-    ["/approverEmails/1 occurs twice", { approvers: ["a@b.example", "A+x@b.example"] }],
-    ["/approverEmails/0 is the person the agent acts for, who cannot approve", { onBehalfOf }],
-    ["/onBehalfOf must be a plain email address, such as alice@example.com", { onBehalfOf: "me" }],
-    ["/supersedes must be the id of a request", { supersedes: "1" }],
-    ["/callback/channel must have 1 to 64 characters", { callback: "" }],
-    ["/callback/state must have 0 to 256 characters", { callback: { channel: "a", state: "a".repeat(257) } }],
-    ["/parameters must have at most 30720 bytes of canonical JSON", {}, { text: "a".repeat(31_000) }],
-    ["The request is larger than the gate takes.", {}, { text: "a".repeat(66_000) }],
-  ];
-  for (const [why, settings, args = {}] of cases)
-    it(`as the gate does: ${why} (${JSON.stringify(settings).slice(0, 40)})`, async () => {
+interface Case {
+  readonly name: string;
+  readonly change: object;
+  readonly pointers?: readonly string[];
+}
+
+/** The members of a request that are called otherwise as settings. */
+const NAMES: Readonly<Record<string, string>> = {
+  agentName: "agent",
+  actionDescription: "action",
+  approverEmails: "approvers",
+};
+
+/** A value of a vector, with its long texts written out. */
+function writtenOut(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(writtenOut);
+  if (typeof value !== "object" || value === null) return value;
+  if ("times" in value) {
+    const { text, times, end = "" } = value as { text: string; times: number; end?: string };
+    return text.repeat(times) + end;
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, writtenOut(member)]));
+}
+
+describe("a mock", () => {
+  const { request, accepted, refused } = JSON.parse(read("conformance/requests.json")) as {
+    request: object;
+    accepted: Case[];
+    refused: Case[];
+  };
+  for (const { name, change, pointers = [] } of [...accepted, ...refused])
+    it(`${pointers.length > 0 ? "refuses" : "takes"} what every gate does: ${name}`, async () => {
       const mock = new MockGate();
-      const options = { ...SETTINGS, gate: mock.gate, onRefusal: (it: Refused) => it, ...settings };
-      const refused = await gated(options, () => "ran")(args);
-      assert(refused instanceof Error && refused.message.endsWith(why), String(refused));
-      assert.equal(refused.reason, "invalid");
+      const { parameters, ...members } = { ...request, ...(writtenOut(change) as object) } as { parameters: object };
+      const settings = Object.fromEntries(Object.entries(members).map(([key, value]) => [NAMES[key] ?? key, value]));
+      const options = { ...SETTINGS, ...settings, gate: mock.gate, onRefusal: (it: Refused) => it };
+      const outcome = await gated(options, () => "ran")(parameters);
+      assert.equal(outcome === "ran", pointers.length === 0, String(outcome));
+      if (outcome === "ran") return;
+      assert(outcome instanceof Error && outcome.reason === "invalid", String(outcome));
+      // The client refuses some names itself.
+      const isNamed = (pointer: string) =>
+        outcome.message.includes(`${pointer === "/correlationId" ? "the correlation id" : pointer} `);
+      assert(pointers.every(isNamed), String(outcome));
       assert.deepEqual(mock.requests, []);
     });
 
-  it("nothing at the limits", async () => {
-    const mock = new MockGate();
-    const texts = { action: "😀".repeat(256), reason: "a\n\t".repeat(666), onBehalfOf: "me@example.com" };
-    const approvers = Array.from({ length: 20 }, (_, number) => ` a${number}+x@bücher.example`);
-    const settings = { agent: "ü".repeat(85), approvers, timeoutSeconds: 10, callback: { channel: "a", state: "" } };
-    assert.equal(
-      await gated({ ...settings, ...texts, gate: mock.gate }, () => "ran")({ text: "a".repeat(30_000) }),
-      "ran",
-    );
+  it("refuses a request that is larger than the gate takes", async () => {
+    const { gate, requests } = new MockGate();
+    const refused = await gated(
+      { ...SETTINGS, gate, onRefusal: (it: Refused) => it },
+      () => "ran",
+    )({
+      text: "a".repeat(66_000),
+    });
+    assert.match(String(refused), /The request is larger than the gate takes\.$/);
+    assert.deepEqual(requests, []);
   });
 });

@@ -72,6 +72,12 @@ impl Checks {
         );
         let has_spaces = name.trim() != name;
         self.refuse(has_spaces, "/agentName", "must be without spaces around it");
+        let is_hidden = name.contains(does_not_show);
+        self.refuse(
+            is_hidden,
+            "/agentName",
+            "must have only characters that show",
+        );
         let most = format!("must have at most {AGENT_BYTES} bytes of UTF-8");
         self.refuse(name.len() > AGENT_BYTES, "/agentName", &most);
     }
@@ -81,9 +87,11 @@ impl Checks {
         let is_name = |name: &str| {
             (1..=CORRELATION_CHARS).contains(&name.len()) && name.chars().all(is_of_name)
         };
+        let is_base64url =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c != '.' && is_of_name(c));
         let is_id = |id: &str| {
             id.split_once('.')
-                .is_some_and(|(agent, name)| !agent.is_empty() && is_name(name))
+                .is_some_and(|(agent, name)| is_base64url(agent) && is_name(name))
         };
         let name = request.correlation_id.as_deref();
         let form = format!("must have 1 to {CORRELATION_CHARS} characters of [A-Za-z0-9._-]");
@@ -147,6 +155,17 @@ impl Checks {
     }
 }
 
+/// Format characters, spaces other than the usual one, private use, and fillers and variation selectors. Those that
+/// Unicode has not assigned are left to the gate, and so is the form NFC.
+fn does_not_show(c: char) -> bool {
+    matches!(u32::from(c),
+        0xA0 | 0xAD | 0x34F | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x890..=0x891 | 0x8E2 | 0x115F..=0x1160
+        | 0x1680 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x2000..=0x200F | 0x2028..=0x202F | 0x205F..=0x2064
+        | 0x2066..=0x206F | 0x2800 | 0x3000 | 0x3164 | 0xE000..=0xF8FF | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
+        | 0xFFF9..=0xFFFC | 0x110BD | 0x110CD | 0x13430..=0x1343F | 0x16FE4 | 0x1BCA0..=0x1BCA3 | 0x1D159
+        | 0x1D173..=0x1D17A | 0xE0000..=0x10FFFF)
+}
+
 /// Bidirectional controls, and the line and paragraph separators.
 fn is_direction_or_line(c: char) -> bool {
     matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
@@ -156,12 +175,19 @@ fn is_direction_or_line(c: char) -> bool {
 fn is_address(text: &str) -> bool {
     text.rsplit_once('@').is_some_and(|(local, domain)| {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "#$&'*+-?^_~.".contains(c);
+        let is_of_label = |c: char| c.is_ascii_alphanumeric() || c == '-' || !c.is_ascii();
+        let is_label = |label: &str| {
+            label.chars().all(is_of_label) && !label.starts_with('-') && !label.ends_with('-')
+        };
         let is_dotted = |text: &str| text.split('.').all(|part| !part.is_empty());
-        local.chars().all(is_plain)
+        text.len() <= 254
+            && local.len() <= 64
+            && local.chars().all(is_plain)
             && is_dotted(local)
             && is_dotted(domain)
             && domain.contains('.')
-            && !domain.contains(char::is_whitespace)
+            && domain.split('.').all(is_label)
+            && !domain.contains(does_not_show)
     })
 }
 

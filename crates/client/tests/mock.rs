@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use human_oversight_client::mock::{Answer, MockGate};
-use human_oversight_client::types::{ExecutionStatus, NewApproval, NewCallback};
+use human_oversight_client::types::{ExecutionStatus, NewApproval};
 use human_oversight_client::{Action, Gate, Handle, Outcome, Reason, approval_gate};
 use serde_json::{Value, json};
 
@@ -122,136 +122,105 @@ fn a_policy_that_panics_ends_the_call_that_blocks() {
     let _ = gate.action("Delete").run_blocking(&json!({}), |_| ());
 }
 
-#[tokio::test]
-async fn a_mock_refuses_what_every_gate_refuses() {
-    let mock = MockGate::new(|_| Answer::Approve);
-    let gate = mock.gate().agent("Agent").approvers(["alice@example.com"]);
-    let action = || gate.action("Delete");
-    let named = |name: &str| gate.clone().agent(name).action("Delete");
-    let asking = |people: &[&str]| {
-        gate.clone()
-            .approvers(people.iter().copied())
-            .action("Delete")
-    };
-    let seconds = Duration::from_secs;
-    let called = |channel: &str, state: &str| {
-        action().callback(NewCallback {
-            channel: channel.to_owned(),
-            state: Some(state.to_owned()),
-        })
-    };
-    let long = "a".repeat(2_001);
-    let cases = [
-        ("/agentName must have 1 to 128 characters", named("")),
-        (
-            "/agentName must have 1 to 128 characters",
-            named(&long[..129]),
-        ),
-        (
-            "/agentName must have at most 170 bytes of UTF-8",
-            named(&"ü".repeat(86)),
-        ),
-        (
-            "/agentName must not contain `://`: a name is no URL",
-            named("https://a"),
-        ),
-        ("/agentName must be without spaces around it", named(" A")),
-        (
-            "/agentName must be one line without control characters",
-            named("A\u{202e}B"),
-        ),
-        (
-            "/actionDescription must have 1 to 256 characters",
-            gate.action(" "),
-        ),
-        (
-            "/actionDescription must have 1 to 256 characters",
-            gate.action(&long[..257]),
-        ),
-        (
-            "/actionDescription must be one line without control characters",
-            gate.action("Delete\nall"),
-        ),
-        (
-            "/timeoutSeconds must be a whole number from 10 to 2592000",
-            action().timeout(seconds(5)),
-        ),
-        (
-            "/timeoutSeconds must be a whole number from 10 to 2592000",
-            action().timeout(seconds(2_592_001)),
-        ),
-        (
-            "/reason must have 0 to 2000 characters",
-            action().reason(&long),
-        ),
-        (
-            "/reason must not have control characters other than line ends and tabs",
-            action().reason("\0"),
-        ),
-        (
-            "/approverEmails must be an array of 1 to 20 email addresses",
-            asking(&[]),
-        ),
-        (
-            "/approverEmails/0 must be a plain email address, such as alice@example.com",
-            asking(&["alice"]),
-        ),
-        (
-            "/approverEmails/1 occurs twice",
-            asking(&["a@b.example", "A+x@b.example"]),
-        ),
-        (
-            "/approverEmails/0 is the person the agent acts for, who cannot approve",
-            action().on_behalf_of("Alice@example.com"),
-        ),
-        (
-            "/onBehalfOf must be a plain email address, such as alice@example.com",
-            action().on_behalf_of("me"),
-        ),
-        (
-            "/correlationId must have 1 to 64 characters of [A-Za-z0-9._-]",
-            action().correlation_id("a b"),
-        ),
-        (
-            "/supersedes must be the id of a request",
-            action().supersedes("1"),
-        ),
-        (
-            "/callback/channel must have 1 to 64 characters",
-            called("", ""),
-        ),
-        (
-            "/callback/state must have 0 to 256 characters",
-            called("a", &long[..257]),
-        ),
-    ];
-    for (why, action) in cases {
-        refuses(&action, &json!({}), why).await;
+/// A value of a vector, with its long texts written out.
+fn written_out(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => match members.get("times").and_then(Value::as_u64) {
+            Some(times) => {
+                let text = |name: &str| members.get(name).and_then(Value::as_str);
+                let repeated = text("text").unwrap().repeat(times as usize);
+                Value::String(repeated + text("end").unwrap_or_default())
+            }
+            None => {
+                let written = |(name, value): (&String, &Value)| (name.clone(), written_out(value));
+                members.iter().map(written).collect()
+            }
+        },
+        Value::Array(items) => items.iter().map(written_out).collect(),
+        other => other.clone(),
     }
-    let text = |length: usize| json!({"text": "a".repeat(length)});
-    let why = "/parameters must have at most 30720 bytes of canonical JSON";
-    refuses(&action(), &text(31_000), why).await;
-    refuses(
-        &action(),
-        &text(66_000),
-        "The request is larger than the gate takes.",
-    )
-    .await;
-    assert!(mock.requests().is_empty());
-    let at_the_limits = gate
-        .agent("ü".repeat(85))
-        .action("😀".repeat(256))
-        .timeout(seconds(10))
-        .reason("a\n\t".repeat(666))
-        .on_behalf_of("me@bücher.example");
-    let outcome = at_the_limits.run(&text(30_000), async |_| "ran").await;
-    assert_eq!(outcome, Outcome::Executed("ran"));
 }
 
-async fn refuses(action: &Action, params: &Value, why: &str) {
-    let outcome = action.run(params, async |_| ()).await;
-    let refusal = outcome.into_result().unwrap_err();
-    assert_eq!(refusal.reason, Reason::Invalid, "{why}");
+fn action(gate: Gate, request: NewApproval) -> Action {
+    let gate = gate.agent(request.agent_name);
+    let mut action = gate
+        .approvers(request.approver_emails)
+        .action(request.action_description);
+    if let Some(seconds) = request.timeout_seconds {
+        action = action.timeout(Duration::from_secs(seconds.into()));
+    }
+    if let Some(reason) = request.reason {
+        action = action.reason(reason);
+    }
+    if let Some(address) = request.on_behalf_of {
+        action = action.on_behalf_of(address);
+    }
+    if let Some(name) = request.correlation_id {
+        action = action.correlation_id(name);
+    }
+    if let Some(earlier) = request.supersedes {
+        action = action.supersedes(earlier);
+    }
+    if let Some(callback) = request.callback {
+        action = action.callback(callback);
+    }
+    action
+}
+
+#[tokio::test]
+async fn a_mock_takes_and_refuses_what_every_gate_does() {
+    let mock = MockGate::new(|_| Answer::Approve);
+    let file: Value =
+        serde_json::from_str(include_str!("../../../conformance/requests.json")).unwrap();
+    for list in ["accepted", "refused"] {
+        for case in file[list].as_array().unwrap() {
+            let mut request = file["request"].clone();
+            let change = written_out(&case["change"]);
+            let members = change.as_object().unwrap().clone();
+            request.as_object_mut().unwrap().extend(members);
+            let request: NewApproval = serde_json::from_value(request).unwrap();
+            let params = Value::Object(request.parameters.clone());
+            let outcome = action(mock.gate(), request)
+                .run(&params, async |_| ())
+                .await;
+            let Some(pointers) = case["pointers"].as_array() else {
+                assert_eq!(outcome, Outcome::Executed(()), "{case}");
+                continue;
+            };
+            let Err(refusal) = outcome.into_result() else {
+                panic!("it ran: {case}");
+            };
+            assert_eq!(refusal.reason, Reason::Invalid, "{case}");
+            let text = refusal.to_string();
+            for pointer in pointers {
+                let named = format!("{} ", pointer.as_str().unwrap());
+                assert!(text.contains(&named), "{case}: {text}");
+            }
+        }
+    }
+    assert_eq!(
+        mock.requests().len(),
+        file["accepted"].as_array().unwrap().len()
+    );
+}
+
+#[tokio::test]
+async fn a_mock_refuses_a_body_that_is_too_large() {
+    let mock = MockGate::new(|_| Answer::Approve);
+    let action = mock
+        .gate()
+        .approvers(["alice@example.com"])
+        .action("Delete");
+    let params = json!({"text": "a".repeat(66_000)});
+    let refusal = action
+        .run(&params, async |_| ())
+        .await
+        .into_result()
+        .unwrap_err();
+    assert_eq!(refusal.reason, Reason::Invalid);
     let text = refusal.to_string();
-    assert!(text.ends_with(why), "{text}");
+    assert!(
+        text.ends_with("The request is larger than the gate takes."),
+        "{text}"
+    );
 }

@@ -15,6 +15,11 @@ _ADDRESS = re.compile(rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL})+", re.ASCII)
 _LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*")
 _LINES = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*")
 _TIMEOUT = range(10, 2_592_001)
+_ID = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9._-]{1,64}")
+_FILLERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
+)
+"""Fillers and variation selectors, which Python counts as printable."""
 
 
 def faults(request: dict[str, Any]) -> Iterator[str]:
@@ -29,17 +34,21 @@ def faults(request: dict[str, Any]) -> Iterator[str]:
     yield from _of_people(request.get("approverEmails", []), request.get("onBehalfOf"))
     if request.get("timeoutSeconds", _TIMEOUT[0]) not in _TIMEOUT:
         yield f"/timeoutSeconds must be a whole number of {_TIMEOUT[0]} to {_TIMEOUT[-1]}"
+    if not _ID.fullmatch(request.get("supersedes", "A.a")):
+        yield "/supersedes must be the id of a request"
     reason, callback = request.get("reason", ""), request.get("callback", {"channel": "any"})
     if len(reason) > 2000 or not _LINES.fullmatch(reason):
         yield "/reason must be at most 2000 characters, without control characters"
-    if not 1 <= len(callback.get("channel", "")) <= 64 or len(callback.get("state", "")) > 256:
-        yield "/callback must name a channel in 1 to 64 characters, with a state of at most 256"
+    if not 1 <= len(callback.get("channel", "")) <= 64:
+        yield "/callback/channel must be 1 to 64 characters"
+    if len(callback.get("state", "")) > 256:
+        yield "/callback/state must be at most 256 characters"
     if unknown := callback.keys() - {"channel", "state"}:
         yield f"/callback has no member {', '.join(sorted(unknown))}"
 
 
 def _is_name(agent: str) -> bool:
-    is_plain = agent.isprintable() and unicodedata.is_normalized("NFC", agent)
+    is_plain = agent.isprintable() and not _FILLERS.search(agent) and unicodedata.is_normalized("NFC", agent)
     return is_plain and agent == agent.strip() and "://" not in agent
 
 
@@ -51,12 +60,10 @@ def _of_people(approvers: list[str], on_behalf_of: str | None) -> Iterator[str]:
             yield f"/approverEmails/{at} must be a plain email address"
         if any(is_same_person(_person(address), _person(other)) for other in approvers[:at]):
             yield f"/approverEmails/{at} is named twice"
-    if on_behalf_of is None:
-        return
-    if not _is_address(on_behalf_of):
+        if on_behalf_of is not None and is_same_person(_person(on_behalf_of), _person(address)):
+            yield f"/approverEmails/{at} is the person the agent acts for, who cannot approve"
+    if on_behalf_of is not None and not _is_address(on_behalf_of):
         yield "/onBehalfOf must be a plain email address"
-    if any(is_same_person(_person(on_behalf_of), _person(approver)) for approver in approvers):
-        yield "/onBehalfOf must not be one of the approvers"
 
 
 def _is_address(text: str) -> bool:
