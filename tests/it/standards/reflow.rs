@@ -70,7 +70,21 @@ fn shapes() -> Vec<(&'static str, Value)> {
         row.extend((2..2 + others).map(|it| (it.to_string(), json!(name))));
         json!({"rows": vec![row; 20]})
     };
+    // A long name beside a number that stays whole.
+    let named = |wrap: &dyn Fn(Value) -> Value| {
+        let row = |amount| json!({"amount_to_be_refunded_to_the_customer": amount, "order": "A-1"});
+        wrap(json!([row(1_250_000), row(1_250)]))
+    };
     vec![
+        ("long names of columns", json!({"refunds": named(&|it| it)})),
+        (
+            "long names of columns, deeper",
+            json!({"batch": {"refunds": named(&|it| json!({"of": it}))}}),
+        ),
+        (
+            "long names of columns in a list",
+            json!({"batches": [named(&|it| json!({"refunds": it})), {"of": [{"iban_of_the_receiver": "DE89370400440532013000"}]}]}),
+        ),
         (
             "deep objects",
             nested(60, &|it| json!({"level_of_many": it})),
@@ -122,7 +136,6 @@ async fn parameters_of_any_shape_fit_a_phone() {
     let Some(view) = View::open().await else {
         return;
     };
-    view.resize(320, 800).await;
     let gate = TestGate::start().await;
     let mut faults = Vec::new();
     for (name, parameters) in shapes() {
@@ -134,10 +147,11 @@ async fn parameters_of_any_shape_fit_a_phone() {
         let mail = mails.iter().find(|mail| mail.text.contains(&approval.id));
         for (kind, html) in [("page", &page), ("email", &mail.unwrap().html)] {
             view.show_html(html).await;
-            for change in ["", SPACING] {
+            for (width, change) in [(375, ""), (500, ""), (320, ""), (320, SPACING)] {
+                view.resize(width, 800).await;
                 let found = view.browser.js(&format!("{change}{TOO_WIDE}")).await;
                 if found != json!([]) {
-                    faults.push(format!("{name}, {kind}{change:.3}: {found}"));
+                    faults.push(format!("{name}, {kind}, {width}{change:.3}: {found}"));
                 }
             }
         }
