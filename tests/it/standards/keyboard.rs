@@ -7,6 +7,7 @@ use super::documents::documents;
 use super::view::View;
 use crate::browser::Browser;
 use crate::deadline::eventually;
+use crate::grants::{POLICY, submit};
 use crate::harness::{ALICE, TestGate};
 
 /// The tab key, as often as there are elements and then some.
@@ -29,6 +30,7 @@ async fn press(browser: &Browser, key: &str) {
         "Tab" => (9, ""),
         "Enter" => (13, "\r"),
         "ArrowDown" => (40, ""),
+        "ArrowUp" => (38, ""),
         _ => panic!("{key}"),
     };
     for kind in ["keyDown", "keyUp"] {
@@ -119,6 +121,31 @@ async fn enter_on_a_reason_for_a_rejection_rejects() {
         (status != Status::Pending).then_some(status)
     });
     assert_eq!(ended.await, Status::Rejected);
+    browser.window.close().await.unwrap();
+}
+
+/// What is chosen in a section counts also while it is closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standing_grant_that_is_chosen_shows_above_the_button_that_gives_it() {
+    let Some(browser) = Browser::open(375, false).await else {
+        return;
+    };
+    let gate = TestGate::with(&[("HO_POLICY", POLICY)]).await;
+    let approval = submit(&gate).await;
+    let question = gate.question(&approval, ALICE);
+    browser.window.goto(&question.link).await.unwrap();
+    let shows = "return document.querySelector('.granting').checkVisibility()";
+    assert_eq!(browser.js(shows).await, false);
+    tab_to(&browser, ".approve summary").await;
+    for (key, is_granting) in [("ArrowDown", true), ("ArrowUp", false)] {
+        press(&browser, "Enter").await;
+        tab_to(&browser, "#grant").await;
+        press(&browser, key).await;
+        assert_eq!(browser.js(shows).await, is_granting, "{key}");
+        let close = "const it = document.querySelector('.approve details'); it.open = false; it.firstChild.focus()";
+        browser.js(close).await;
+        assert_eq!(browser.js(shows).await, is_granting, "{key}");
+    }
     browser.window.close().await.unwrap();
 }
 
