@@ -145,3 +145,19 @@ def test_a_mock_takes_the_largest_request() -> None:
         rejected = run().refused
         again = approval_gate("é" * 85, "b" * 256, people, supersedes=rejected.id)(lambda: "ran")
         assert again() == "ran"
+
+
+def test_a_mock_answers_in_every_thread_of_its_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HO_URL", "https://gate.invalid")
+    mock = MockGate()
+    with mock.gate.scope(), ThreadPoolExecutor() as pool:
+        assert list(pool.map(pay, [1, 2])) == ["paid", "paid"]
+    assert len(mock.requests) == 2
+
+
+@pytest.mark.parametrize("answer", [reject(5), Answer("Rejected", question=b"?")], ids=repr)  # type: ignore[arg-type]
+def test_the_words_of_an_answer_are_a_text(answer: Answer) -> None:
+    mock = MockGate(lambda _: answer)
+    with pytest.raises(TypeError, match="must be a text"), mock.gate.scope():
+        pay(1)
+    assert mock.requests == []

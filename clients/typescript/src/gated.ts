@@ -142,7 +142,9 @@ async function prepare<Args extends object, Context extends unknown[]>(
   args: object,
   context: Context,
 ): Promise<Prepared<Args>> {
-  const { exact, skipped } = readArguments(await complete(options.parse, args), options.skip);
+  const completed = complete(options.parse, args);
+  // Within the call, unless `parse` takes longer: afterwards the caller may change them.
+  const { exact, skipped } = readArguments(completed instanceof Promise ? await completed : completed, options.skip);
   // Each function has a copy of its own, so that none changes what people see.
   const copy = () => ({ ...structuredClone(exact.object), ...skipped }) as Args;
   const value = <T>(name: string, setting: Setting<Args, Context, T>): T =>
@@ -184,15 +186,19 @@ function readArguments<Args extends object>(
 }
 
 /** The arguments that `parse` gives; a function that is called without arguments has none. */
-async function complete<Args extends object>(
+function complete<Args extends object>(
   parse: ParsedOptions<object, Args>["parse"] | undefined,
   args: object = {},
-): Promise<Args> {
+): Args | Promise<Args> {
   if (parse === undefined) return args as Args;
-  try {
-    return await parse(args);
-  } catch (error) {
+  const refuse = (error: unknown): never => {
     throw error instanceof Refused ? error : invalid(toText(error));
+  };
+  try {
+    const parsed = parse(args);
+    return "then" in parsed && typeof parsed.then === "function" ? Promise.resolve(parsed).catch(refuse) : parsed;
+  } catch (error) {
+    return refuse(error);
   }
 }
 

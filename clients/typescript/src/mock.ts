@@ -11,10 +11,11 @@ import type { NewCallback } from "./action.js";
 import { signCallback } from "./callback.js";
 import type { Fetch } from "./client.js";
 import { MockError } from "./errors.js";
-import { Gate } from "./gate.js";
+import { Gate, type GateOptions } from "./gate.js";
 import { approvalId } from "./handle.js";
 import type { Logger } from "./logs.js";
 import { findFaults, isTooLarge, type Fault } from "./mock-limits.js";
+import { checkFunction } from "./options.js";
 import { ExactParameters, sha256, toCanonical } from "./parameters.js";
 import { PERMIT, RECEIPT } from "./receipts.js";
 import { isObject, type JsonObject } from "./strict-json.js";
@@ -84,10 +85,11 @@ interface Stored {
   receipt: string | null;
 }
 
-/** A gate without people. What its policy throws ends the call. */
+/** A gate without people. What its policy throws ends the call, and the scope of its gate. */
 export class MockGate {
   /** The gate, for the agent under test. */
   readonly gate: Gate;
+  readonly #failures: unknown[] = [];
   /** The requests that were accepted, in order. */
   readonly requests: MockRequest[] = [];
   readonly #policy: (request: MockRequest) => Answer;
@@ -98,13 +100,10 @@ export class MockGate {
   readonly #claims = new Map<string, JsonObject>();
 
   constructor(policy: (request: MockRequest) => Answer = () => approve, logger?: Logger) {
+    checkFunction("the policy of a MockGate", policy);
     this.#policy = policy;
-    this.gate = new Gate({
-      url: ISSUER,
-      approvers: ["approver@example.com"],
-      logger,
-      fetch: this.fetch,
-    });
+    const options = { url: ISSUER, approvers: ["approver@example.com"], logger, fetch: this.fetch };
+    this.gate = new MockedGate(options, this.#failures);
   }
 
   /** The mock in the place of a network, for a `Gate` of the test's own. */
@@ -112,6 +111,7 @@ export class MockGate {
     try {
       return this.#respond(new URL(String(url)).pathname, init?.body);
     } catch (error) {
+      this.#failures.push(error);
       throw new MockError(error);
     }
   };
@@ -165,6 +165,11 @@ export class MockGate {
     if (this.requests.some(isOther))
       return problem(409, "conflict", "The correlationId is taken by another request for this agent. Use a new one.");
     if (stored) return Response.json(stored, { status: 202 });
+    const { supersedes } = request;
+    if (supersedes !== undefined && !["Rejected", "Timeout"].includes(this.#approvals.get(supersedes)?.status ?? ""))
+      return problem(422, "invalid", "The gate refuses the request.", [
+        { pointer: "/supersedes", detail: "must be the id of a request that ended without approval" },
+      ]);
     const answer = checkAnswer(this.#policy(request));
     if (answer.status === "Paused") return problem(403, "paused", "The mock is paused.");
     const isDecided = answer.status !== "Timeout";
@@ -238,6 +243,29 @@ export class MockGate {
   /** What the gate publishes, to verify a proof with. */
   get keys(): { keys: unknown[]; issuers: string[] } {
     return { keys: [{ ...createPublicKey(this.#key).export({ format: "jwk" }), kid: "mock" }], issuers: [ISSUER] };
+  }
+}
+
+/** Throws what the policy threw: in the call, and again at the end of its scope, since many frameworks make a text for
+ * the model of what a tool throws. */
+class MockedGate extends Gate {
+  readonly #failures: unknown[];
+
+  constructor(options: GateOptions, failures: unknown[]) {
+    super(options);
+    this.#failures = failures;
+  }
+
+  override scope<T>(within: () => T): T {
+    const outcome = super.scope(within);
+    if (outcome instanceof Promise) return outcome.then((it: unknown) => this.#unlessFailed(it)) as T;
+    return this.#unlessFailed(outcome);
+  }
+
+  #unlessFailed<T>(outcome: T): T {
+    const [failed] = this.#failures.splice(0);
+    if (failed === undefined) return outcome;
+    throw failed;
   }
 }
 

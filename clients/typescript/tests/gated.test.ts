@@ -157,6 +157,26 @@ describe("arguments", () => {
     assert.deepEqual(shown(mock), { n: ran });
   });
 
+  for (const [name, parse] of Object.entries({ nothing: undefined, parse: (args: { n: number }) => args }))
+    it(`are those of the call, whatever the caller does after it, with ${name}`, async () => {
+      const mock = new MockGate();
+      const run = gated(
+        { agent: "A", action: "B", gate: mock.gate, ...(parse && { parse }) },
+        ({ n }: { n: number }) => n,
+      );
+      const reused = { n: 0 };
+      const calls = [1, 2, 3].map((n) => {
+        reused.n = n;
+        return run(reused);
+      });
+      reused.n = 4;
+      assert.deepEqual(await Promise.all(calls), [1, 2, 3]);
+      assert.deepEqual(
+        mock.requests.map(({ parameters }) => parameters),
+        [{ n: 1 }, { n: 2 }, { n: 3 }],
+      );
+    });
+
   it("skipped arguments and the framework's context are not shown, and reach the function", async () => {
     const mock = new MockGate();
     const connection = new Map([["1", "alice"]]);

@@ -24,6 +24,24 @@ describe("the policy of a mock", () => {
     assert.deepEqual(mock.requests, []);
   });
 
+  it("ends the scope, too, where a framework makes a text of what a tool throws", async () => {
+    const unexpected = new Error("not expected");
+    const mock = new MockGate(() => {
+      throw unexpected;
+    });
+    const run = gated(SETTINGS, () => "ran");
+    const within = () => mock.gate.scope(() => run({}).catch(() => "a text for the model"));
+    await assert.rejects(within, (error) => error === unexpected);
+    assert.equal(await mock.gate.scope(() => Promise.resolve("once")), "once");
+  });
+
+  it("is a function", () => {
+    assert.throws(() => new MockGate(approve as never), {
+      name: "TypeError",
+      message: /^the policy of a MockGate must be/,
+    });
+  });
+
   const wrong = { undefined: undefined, true: true, text: "Approved", later: Promise.resolve(approve) };
   const odd = { status: { status: "Approve" }, comment: { status: "Rejected", comment: 7 } };
   for (const [name, answer] of Object.entries({ ...wrong, ...odd }))

@@ -101,6 +101,13 @@ impl MockServer {
         if !errors.is_empty() {
             return Err(invalid(errors));
         }
+        if let Some(earlier) = &request.supersedes
+            && !self.has_ended_without_approval(earlier)
+        {
+            let detail = "must be the id of a request that ended without approval".to_owned();
+            let pointer = "/supersedes".to_owned();
+            return Err(invalid(vec![FieldError { pointer, detail }]));
+        }
         let answer = (self.policy)(request);
         if answer == Answer::Unavailable {
             return Err(problem(503, "unavailable", "The mock is unavailable."));
@@ -119,6 +126,11 @@ impl MockServer {
         }
         let why = "The correlationId is taken by another request for this agent. Use a new one.";
         Err(problem(409, "conflict", why))
+    }
+
+    fn has_ended_without_approval(&self, id: &str) -> bool {
+        let found = self.status(id).map(|approval| approval.status);
+        matches!(found, Ok(Status::Rejected | Status::Timeout))
     }
 
     fn answered(&self, request: &NewApproval, answer: Answer) -> Approval {

@@ -31,6 +31,20 @@ _CLAIM_KEY = re.compile(r"[0-9A-Fa-f]{64}")
 _scope: ContextVar["Gate | None"] = ContextVar("human_oversight_gate", default=None)
 _lock = threading.Lock()
 _of_environment: "Gate | None" = None
+_stand_ins: "list[Gate]" = []
+"""Gates in the place of the environment's in every thread, of which the last one counts."""
+
+
+@contextmanager
+def stand_in(gate: "Gate") -> Iterator[None]:
+    """Puts a gate in the place of the environment's in every thread that has none in its context."""
+    with _lock:
+        _stand_ins.append(gate)
+    try:
+        yield
+    finally:
+        with _lock:
+            _stand_ins.remove(gate)
 
 
 class Gate:
@@ -112,13 +126,17 @@ class Gate:
         if gate := _scope.get():
             return gate
         with _lock:
+            if _stand_ins:
+                return _stand_ins[-1]
             if _of_environment is None:
                 _of_environment = cls.from_env()
             return _of_environment
 
     @contextmanager
     def scope(self) -> Iterator["Gate"]:
-        """Puts this gate in the place of the environment's, for gated functions that run within."""
+        """Puts this gate in the place of the environment's, for gated functions that run within. A thread that is
+        started within has a context of its own, and not this gate, unless `asyncio.to_thread` or `contextvars` hands it
+        on."""
         token = _scope.set(self)
         try:
             yield self

@@ -29,7 +29,7 @@ from .approval import Approval
 from .callback import sign
 from .client import Client
 from .connection import Connection
-from .gate import Gate
+from .gate import Gate, stand_in
 from .handle import approval_id
 from .jws import encode
 from .mock_limits import faults
@@ -165,7 +165,9 @@ class MockGate:
         try:
             answer: object = self._policy(request)
             if isinstance(answer, Answer) and answer.status in _STATUSES:
-                return answer
+                if all(isinstance(words, (str, type(None))) for words in (answer.comment, answer.question)):
+                    return answer
+                raise TypeError(f"the words of an answer must be a text, and not those of {answer!r}")
             if inspect.iscoroutine(answer):
                 answer.close()
             raise TypeError(f"the policy of a mock must return an answer, such as `APPROVE`, and not {answer!r}")
@@ -264,7 +266,7 @@ class _MockedClient(Client):
 
 class _MockedGate(Gate):
     """Raises what the policy raised: in the call, and again at the end of its scope, since many frameworks make a text
-    for the model of what a tool raises."""
+    for the model of what a tool raises. Its scope holds in threads, too, which have no context of the test's."""
 
     def __init__(self, respond: Callable[[httpx.Request], httpx.Response]) -> None:
         super().__init__(_ISSUER, approvers=["approver@example.com"])
@@ -274,7 +276,7 @@ class _MockedGate(Gate):
     @contextmanager
     def scope(self) -> Iterator[Gate]:
         try:
-            with super().scope():
+            with super().scope(), stand_in(self):
                 yield self
         finally:
             failed, self._mocked.failed = self._mocked.failed, None
