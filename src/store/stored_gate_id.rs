@@ -15,12 +15,12 @@ use super::versioned::ETag;
 const ATTEMPTS: u32 = 5;
 
 impl Store {
-    /// Loads or stores the id, if rows of version 2 are written; otherwise only creates the table.
+    /// Loads or stores the id, if rows of version 2 are written, or the id of earlier ones is lost; otherwise only creates
+    /// the table.
     pub(super) async fn prepare_gate_id(&self) -> Result<(), StoreError> {
-        if self.rows.version == RowVersion::V2 {
+        if self.rows.version == RowVersion::V2 || self.is_gate_id_lost().await? {
             return self.gate_id_to_write().await.map(drop);
         }
-        self.is_gate_id_lost().await?;
         self.backend.prepare_standing().await?;
         match self.load_gate_id().await {
             // Standing rows are of version 2 all the same.

@@ -162,6 +162,9 @@ impl Player {
     ) -> Self {
         let store = backing_store::borrowed(store);
         let settings = [&[("HO_BASE_URL", BASE_URL)], settings, &store].concat();
+        // The golden rows come without the gate's id, which beside requests only a paused gate stores.
+        let paused = [&settings[..], &[("HO_PAUSED", "1")]].concat();
+        let dir = TestGate::at(dir, &paused).await.dir;
         Self {
             gate: TestGate::at(dir, &settings).await,
             id: id.to_owned(),

@@ -20,7 +20,7 @@ const CAROL: &str = "carol@example.com";
 const DAVE: &str = "dave@example.com";
 
 /// A list with a pattern, which is no person.
-const LIST: (&str, &str) = (
+pub(crate) const LIST: (&str, &str) = (
     "HO_ALLOWED_APPROVERS",
     "*@example.com, alice@example.com, bob@example.com, carol@example.com, dave@example.com",
 );
@@ -53,7 +53,7 @@ async fn send_form(
     gate.post_form(address, fields).await
 }
 
-async fn hand_over(gate: &TestGate, approval: &Approval, from: &str, to: &str) {
+pub(crate) async fn hand_over(gate: &TestGate, approval: &Approval, from: &str, to: &str) {
     let question = gate.question(approval, from);
     let fields = [
         ("hand_over", to),

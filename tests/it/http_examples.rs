@@ -19,7 +19,8 @@ use crate::claim::claim;
 use crate::client::intercepting_url;
 use crate::client::permits::Recorder;
 use crate::deadline::{eventually, within};
-use crate::harness::{ALICE, TestGate, repository};
+use crate::hand_over::{LIST, hand_over};
+use crate::harness::{ALICE, BOB, TestGate, repository};
 use crate::host::KEY;
 
 /// Characters that programming languages escape differently.
@@ -36,6 +37,10 @@ const AGENTS: [Agent; 2] = [Agent::Python, Agent::TypeScript];
 impl Agent {
     /// Starts the agent; `folder` stores its pending request.
     async fn start(self, gate: &str, folder: &Path) -> Child {
+        self.start_for(USER, gate, folder).await
+    }
+
+    async fn start_for(self, user: &str, gate: &str, folder: &Path) -> Child {
         let mut command = match self {
             Self::Python => Command::new("python3"),
             Self::TypeScript => Command::new("node"),
@@ -45,7 +50,7 @@ impl Agent {
                 Self::Python => repository().join("examples/http/agent.py"),
                 Self::TypeScript => compiled().await.join("agent.js"),
             })
-            .arg(USER)
+            .arg(user)
             .current_dir(folder)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
@@ -175,6 +180,38 @@ async fn approved_agents_run_once_and_report() {
             gate.status(&id).await.execution.unwrap().status,
             execution.status
         );
+    }
+}
+
+/// The agents name Alice.
+#[tokio::test]
+async fn approvals_by_others_count_where_a_policy_or_a_hand_over_says_so() {
+    let rule = |effect: &str| {
+        format!(
+            "version = 1\n[groups]\nleads = [\"{BOB}\"]\n[[rule]]\nid = \"deletions\"\nactions = [\"Delete *\"]\n{effect}"
+        )
+    };
+    let leads = rule("effect = \"require\"\nstages = [{ from = \"leads\" }]");
+    let itself = rule("effect = \"approve\"\nwhen = [{ parameter = \"/user_id\", is = \"1\" }]");
+    let (leads, itself) = (("HO_POLICY", &*leads), ("HO_POLICY", &*itself));
+    for (setting, agent) in [leads, itself, LIST]
+        .into_iter()
+        .flat_map(|setting| AGENTS.map(|agent| (setting, agent)))
+    {
+        let gate = TestGate::with(&[setting]).await;
+        let folder = tempfile::tempdir().unwrap();
+        // No rule approves what misleads.
+        let process = agent.start_for("1", &gate.url, folder.path()).await;
+        if setting != itself {
+            let approval = gate.first_pending().await;
+            if setting == LIST {
+                hand_over(&gate, &approval, ALICE, BOB).await;
+                eventually(async || gate.mails().into_iter().find(|mail| mail.to == BOB)).await;
+            }
+            gate.approve(&approval, BOB).await;
+        }
+        let printed = printed(&within(process.wait_with_output()).await.unwrap());
+        assert_eq!(printed, "User 1 deleted.\n", "{agent:?}, {setting:?}");
     }
 }
 
