@@ -151,7 +151,7 @@ pub(super) async fn read(store: &Store, name: &str) -> Result<Grants, StoreError
 }
 
 /// Changes the grants of a row, on condition that it has not changed since it was read, and retries after a
-/// conflict. Nothing is written if `change` returns `None`. The time is the latest that any process wrote, so that
+/// conflict. Nothing is written if `change` returns `None` or changes nothing. The time is the latest that any process wrote, so that
 /// a clock that is behind does not prolong a grant.
 pub(super) async fn change<T>(
     store: &Store,
@@ -167,18 +167,21 @@ pub(super) async fn change<T>(
             None => Grants::default(),
             Some(row) => decode_grants(&row.columns)?,
         };
-        let outbox = grants.outbox.clone();
+        let before = grants.clone();
         let written_at = row.as_ref().and_then(StandingRow::written_at);
         let now = written_at.map_or_else(&clock, |written_at| written_at.max(clock()));
         let Some(result) = change(&mut grants, now) else {
             return Ok(None);
         };
+        if grants == before {
+            return Ok(Some(result));
+        }
         let new = || StandingRow::new(StandingKind::Grant, name, BTreeMap::new());
         let mut row = row.unwrap_or_else(new);
         row.columns = encode_grants(&grants);
         match store.put_standing(row, now).await {
             Ok(_) => {
-                let lost = grants.outbox.lost_since(&outbox);
+                let lost = grants.outbox.lost_since(&before.outbox);
                 if lost > 0 {
                     tracing::warn!(lost, "events of standing grants were dropped unsent");
                 }

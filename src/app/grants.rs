@@ -18,7 +18,7 @@ use crate::domain::{
     Approval, Assurance, Decider, Execution, Grant, GrantEnd, GrantScope, GrantState, GrantTerms,
     GrantWish, Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
-use crate::keys::{check_grant, keyring};
+use crate::keys::{NoKeyInForce, check_grant, keyring};
 use crate::policy::{Absence, Member, Policy, is_same_person};
 use crate::store::StoreError;
 use crate::values::{Address, ApprovalId, Owner, Timestamp};
@@ -29,14 +29,19 @@ const GIVE_WITHIN: Duration = Duration::from_secs(15);
 impl App {
     /// Takes one use of the standing grant for exactly what a submission asks; `None` where there is none that may
     /// be used, or it cannot be read or written: then people are asked.
+    ///
+    /// # Errors
+    /// When nothing can be signed now: then it takes none.
     pub(super) async fn use_grant(
         self: &Arc<Self>,
         submission: &Submission,
         owner: &Owner,
         plan: &Plan,
         people: &[Address],
-    ) -> Option<SignedGrant> {
-        let terms = plan.grants?;
+    ) -> Result<Option<SignedGrant>, NoKeyInForce> {
+        let Some(terms) = plan.grants else {
+            return Ok(None);
+        };
         let scope = GrantScope {
             owner: owner.clone(),
             agent: submission.id.agent().to_owned(),
@@ -44,18 +49,26 @@ impl App {
             digest: submission.parameters.digest,
             on_behalf_of: submission.on_behalf_of.clone(),
         };
-        let may_use = |signed: &SignedGrant| self.may_use(signed, terms, plan.sign_in, people);
+        let mut can_sign = Ok(());
+        let mut may_use = |signed: &SignedGrant| {
+            let may_use = self.may_use(signed, terms, plan.sign_in, people);
+            if may_use {
+                can_sign = self.receipt_keys.signing_kid(self.now()).map(|_| ());
+            }
+            may_use && can_sign.is_ok()
+        };
         let id = submission.id.to_string();
         let names = self.grant_names(owner, &scope.action, &submission.parameters.json);
         for name in &names {
-            match self.take_use(&names, name, &scope, &may_use).await {
+            let taking = self.take_use(&names, name, &scope, &submission.id, &mut may_use);
+            match taking.await {
                 Ok(Some((signed, is_used_up))) => {
                     let grant = &signed.grant.id;
                     tracing::info!(id, grant, "a standing grant was used");
                     if is_used_up {
                         self.tell_standing_in_background();
                     }
-                    return Some(signed);
+                    return Ok(Some(signed));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -63,31 +76,32 @@ impl App {
                 }
             }
         }
-        None
+        can_sign.map(|()| None)
     }
 
-    /// Takes one use of the grant for exactly this that a row has. Returns it, and whether this use is its last.
+    /// Takes one use of the grant for exactly this that a row has. Returns it, and whether it is used up.
     async fn take_use(
         self: &Arc<Self>,
         names: &[String],
         name: &str,
         scope: &GrantScope,
-        may_use: impl Fn(&SignedGrant) -> bool,
+        id: &ApprovalId,
+        mut may_use: impl FnMut(&SignedGrant) -> bool,
     ) -> Result<Option<(SignedGrant, bool)>, StoreError> {
         let (store, clock) = (&self.store, || self.now());
         if names.len() > 1
             && let Some(held) = grant_rows::read(store, name)
                 .await?
-                .active_for(scope, clock())
+                .held_for(scope, id, clock())
             && self.has_outlived(names, &held.signed.grant).await?
         {
-            let id = &held.signed.grant.id;
-            grant_rows::end(store, name, id, GrantEnd::Rejection, clock).await?;
+            let grant = &held.signed.grant.id;
+            grant_rows::end(store, name, grant, GrantEnd::Rejection, clock).await?;
             self.tell_standing_in_background();
             return Ok(None);
         }
         let taking = grant_rows::change(store, name, clock, |grants, now| {
-            let signed = grants.take(scope, now, &may_use)?;
+            let signed = grants.take(scope, id, now, &mut may_use)?;
             let is_used_up =
                 |it: &HeldGrant| it.signed == signed && it.state(now) == GrantState::UsedUp;
             let is_used_up = grants.held.iter().any(is_used_up);

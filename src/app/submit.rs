@@ -78,7 +78,8 @@ impl App {
                     if let Some(stored) = self.find_stored(&identity).await? {
                         return Ok((stored, false));
                     }
-                    if let Some(signed) = self.use_grant(&submission, owner, &plan, &people).await {
+                    let using = self.use_grant(&submission, owner, &plan, &people);
+                    if let Some(signed) = using.await? {
                         let decided = DecidedAlone::by_grant(plan, signed);
                         return self
                             .insert_decided(submission, decided, &identity, owner)
@@ -182,7 +183,7 @@ impl App {
     }
 
     /// Stores a request that is decided already. A use of a standing grant is not given back: whether it was stored is
-    /// not always known.
+    /// not always known, and a repeat has it still.
     async fn insert_decided(
         self: &Arc<Self>,
         submission: Submission,

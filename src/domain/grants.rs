@@ -11,8 +11,10 @@ use crate::values::{ApprovalId, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldGrant {
     pub signed: SignedGrant,
-    /// The requests that it has approved. One of which the insert failed counts too.
+    /// The requests that took a use. One of which the insert failed counts too.
     pub used: u16,
+    /// The correlation ids of the last of them: a repeat takes no other use.
+    pub taken_by: Vec<String>,
     /// When and by what it was ended.
     pub ended: Option<(Timestamp, GrantEnd)>,
 }
@@ -66,6 +68,9 @@ pub enum NotAdded {
 const CLOCKS_APART: Duration = Duration::from_secs(600);
 
 impl HeldGrant {
+    /// The most requests that are remembered of those that took a use, so that they fit into a column.
+    pub const MOST_TAKEN_BY: usize = 64;
+
     pub fn state(&self, now: Timestamp) -> GrantState {
         let grant = &self.signed.grant;
         match self.ended {
@@ -100,6 +105,23 @@ impl HeldGrant {
     /// Whether this can end it. What the operator names ends whatever the clock says.
     pub fn can_end_by(&self, by: GrantEnd, now: Timestamp) -> bool {
         self.can_end(now) || (by == GrantEnd::Operator && self.ended.is_none())
+    }
+
+    /// Whether this request took a use, with which it may still be approved.
+    fn has_use_of(&self, id: &ApprovalId, scope: &GrantScope, now: Timestamp) -> bool {
+        let mut taken_by = self.taken_by.iter();
+        self.signed.grant.scope == *scope
+            && self.is_in_force(now)
+            && taken_by.any(|taken_by| taken_by == id.correlation())
+    }
+
+    /// Takes a use for a request.
+    fn take(&mut self, id: &ApprovalId) {
+        self.used += 1;
+        if self.taken_by.len() >= Self::MOST_TAKEN_BY {
+            self.taken_by.remove(0);
+        }
+        self.taken_by.push(id.correlation().to_owned());
     }
 
     /// Ends it, if it can end.
@@ -155,6 +177,7 @@ impl Grants {
         self.held.push(HeldGrant {
             signed,
             used: 0,
+            taken_by: Vec::new(),
             ended: None,
         });
         Ok(())
@@ -178,29 +201,47 @@ impl Grants {
         Some(self.held.remove(index))
     }
 
-    /// Takes one use of the grant for exactly this, if there is one that is active at `now` and `may_use` it.
+    /// Takes one use of the grant for exactly this, if there is one that is active at `now` and `may_use` it. A request
+    /// that took one, of which the insert may have failed or is under way, has it still: its id is stored once.
     pub fn take(
         &mut self,
         scope: &GrantScope,
+        id: &ApprovalId,
         now: Timestamp,
         may_use: impl FnOnce(&SignedGrant) -> bool,
     ) -> Option<SignedGrant> {
-        let mut held = self.held.iter_mut();
-        let held = held.find(|held| held.is_active_for(scope, now))?;
+        let index = self.index_for(scope, id, now)?;
+        let held = &mut self.held[index];
         if !may_use(&held.signed) {
             return None;
         }
-        held.used += 1;
-        let held = held.clone();
-        if held.state(now) == GrantState::UsedUp {
-            self.announce_end(&held, GrantEnding::Uses, now);
+        let signed = held.signed.clone();
+        if !held.has_use_of(id, scope, now) {
+            held.take(id);
+            let held = held.clone();
+            if held.state(now) == GrantState::UsedUp {
+                self.announce_end(&held, GrantEnding::Uses, now);
+            }
         }
-        Some(held.signed)
+        Some(signed)
     }
 
-    /// The grant for exactly this that is active.
-    pub fn active_for(&self, scope: &GrantScope, now: Timestamp) -> Option<&HeldGrant> {
-        self.held.iter().find(|held| held.is_active_for(scope, now))
+    /// The grant of which this request has a use, or would take one.
+    pub fn held_for(
+        &self,
+        scope: &GrantScope,
+        id: &ApprovalId,
+        now: Timestamp,
+    ) -> Option<&HeldGrant> {
+        self.index_for(scope, id, now)
+            .map(|index| &self.held[index])
+    }
+
+    fn index_for(&self, scope: &GrantScope, id: &ApprovalId, now: Timestamp) -> Option<usize> {
+        let mut held = self.held.iter();
+        let has_use = held.position(|held| held.has_use_of(id, scope, now));
+        let mut held = self.held.iter();
+        has_use.or_else(|| held.position(|held| held.is_active_for(scope, now)))
     }
 
     /// Whether what a grant has approved is not to be claimed, since it was ended; `None` if it is not held here.

@@ -16,6 +16,8 @@ const GRANTS: &str = "Grants";
 const VOIDED: &str = "Voided";
 /// [`Grants::tell`], as JSON.
 const TELL: &str = "Tell";
+/// [`HeldGrant::taken_by`] by the ids of the grants, as JSON. An earlier gate drops it, and a repeat takes another use.
+const TAKEN_BY: &str = "TakenBy";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -44,6 +46,14 @@ pub fn encode_grants(grants: &Grants) -> BTreeMap<String, String> {
         let tell = standing_outbox_text::json(&grants.tell);
         columns.insert(TELL.to_owned(), tell);
     }
+    let taken = grants.held.iter().filter(|held| !held.taken_by.is_empty());
+    let taken_by: BTreeMap<_, _> = taken
+        .map(|held| (&held.signed.grant.id, &held.taken_by))
+        .collect();
+    if !taken_by.is_empty() {
+        let taken_by = standing_outbox_text::json(&taken_by);
+        columns.insert(TAKEN_BY.to_owned(), taken_by);
+    }
     if grants.outbox.last > 0 {
         let outbox = standing_outbox_text::encode(&grants.outbox);
         columns.insert(OUTBOX.to_owned(), outbox);
@@ -60,10 +70,17 @@ pub fn decode_grants(columns: &BTreeMap<String, String>) -> Result<Grants, Store
     let text = |column: &'static str| columns.get(column).ok_or_else(|| damaged(column));
     let entries: Vec<HeldEntry> =
         serde_json::from_str(text(GRANTS)?).map_err(|_| damaged(GRANTS))?;
-    let held = entries.into_iter().map(HeldEntry::into_held);
-    // Rows that earlier gates wrote have no outbox.
+    // Rows that earlier gates wrote lack these, and the outbox.
     let tell = columns.get(TELL).map(|json| serde_json::from_str(json));
     let tell = tell.transpose().map_err(|_| damaged(TELL))?;
+    let taken_by = columns.get(TAKEN_BY).map(|json| serde_json::from_str(json));
+    let taken_by = taken_by.transpose().map_err(|_| damaged(TAKEN_BY))?;
+    let mut taken_by: BTreeMap<String, Vec<String>> = taken_by.unwrap_or_default();
+    let held = entries.into_iter().map(|entry| {
+        let mut held = entry.into_held()?;
+        held.taken_by = taken_by.remove(&held.signed.grant.id).unwrap_or_default();
+        Some(held)
+    });
     let outbox = columns.get(OUTBOX);
     let outbox = outbox.map(|json| standing_outbox_text::decode(json));
     Ok(Grants {
@@ -83,7 +100,62 @@ impl HeldEntry {
         Some(HeldGrant {
             signed: self.grant.into_signed()?,
             used: self.used,
+            taken_by: Vec::new(),
             ended,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Assurance, Grant, GrantScope, SignedGrant};
+    use crate::store::COLUMN_LIMIT;
+    use crate::values::{Address, ApprovalId, Digest, Owner};
+
+    /// The longest correlation ids, of more requests than are remembered.
+    #[test]
+    fn the_most_requests_that_are_remembered_fit_in_a_column() {
+        let now = Timestamp::parse("2026-11-30T17:00:00.000Z").unwrap();
+        let id = |number| ApprovalId::new("Agent", &format!("{number:064}")).unwrap();
+        let mut grants = Grants::default();
+        for number in 0..Grants::MOST {
+            let scope = GrantScope {
+                owner: Owner::Local,
+                agent: "Agent".to_owned(),
+                action: "Restart".to_owned(),
+                digest: Digest([u8::try_from(number).unwrap(); 32]),
+                on_behalf_of: None,
+            };
+            let grant = Grant {
+                id: format!("{number:016}"),
+                scope: scope.clone(),
+                rules: Digest([1; 32]),
+                uses: 1_000,
+                given_at: now,
+                until: now + std::time::Duration::from_secs(3_600),
+                giver: Address::parse("alice@example.com").unwrap(),
+                assurance: Assurance::Link,
+                given_with: id(number),
+            };
+            let signed = SignedGrant {
+                grant,
+                proof: String::new(),
+            };
+            let voided = grants.voided;
+            grants.add(signed, voided, &[], now).unwrap();
+            for request in 0..=HeldGrant::MOST_TAKEN_BY {
+                grants.take(&scope, &id(request), now, |_| true).unwrap();
+            }
+            // A repeat of the last takes no use; one of the first, which is no longer remembered, does.
+            let last = HeldGrant::MOST_TAKEN_BY;
+            for (request, used) in [(last, last + 1), (0, last + 2)] {
+                grants.take(&scope, &id(request), now, |_| true).unwrap();
+                assert_eq!(usize::from(grants.held[number].used), used);
+            }
+        }
+        let columns = encode_grants(&grants);
+        assert!(columns[TAKEN_BY].len() <= COLUMN_LIMIT);
+        assert_eq!(decode_grants(&columns).unwrap().held, grants.held);
     }
 }

@@ -1,10 +1,12 @@
 //! Standing grants under every order of their writes: processes with clocks of their own read a row, change it and
-//! write it if it is unchanged; any of them may crash between two steps, or lose the response of a write.
+//! write it if it is unchanged; any of them may crash between two steps, or lose the response of a write. A request is
+//! submitted again while it is under way, or after a crash.
 //!
 //! What is checked: a grant approves no more requests than its count; none after its end, by the clock of the process
 //! that approves; none after a rejection or a pause is acknowledged, nor is then claimed what it has approved. Each seeded
 //! bug breaks one of these.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use human_oversight::domain::{Assurance, Grant, GrantEnd, GrantScope, Grants, SignedGrant};
@@ -22,6 +24,10 @@ enum Bug {
     InsertFirst,
     /// A use is given back when the response of the insert is lost.
     RefundAfterLostInsert,
+    /// A request has the use that another one took.
+    UseOfAnother,
+    /// A request has its use of a grant that has ended.
+    UseOfEnded,
     /// A repeated write of a new grant begins its count anew.
     GivenAgain,
     /// A grant is added whatever was rejected since its approval.
@@ -38,14 +44,17 @@ enum Bug {
 
 /// What one process is about to do.
 enum Step {
-    Use,
+    /// Submits the request with this number, perhaps not for the first time.
+    Use(usize),
     WriteUse {
+        request: usize,
         grants: Grants,
         version: u64,
         id: String,
         at: Timestamp,
     },
     Insert {
+        request: usize,
         id: String,
         /// The use that the insert follows; `None` if it is still to be taken.
         taken_at: Option<Timestamp>,
@@ -74,8 +83,10 @@ struct World {
     written_at: Timestamp,
     /// What the processes are about to do.
     steps: Vec<(usize, Step)>,
+    /// The requests that were submitted.
+    submitted: usize,
     /// The grant of each request that was approved.
-    approved: Vec<String>,
+    approved: BTreeMap<usize, String>,
     /// The grants that were approved, and those of which the end is acknowledged.
     known: Vec<String>,
     ended: Vec<String>,
@@ -115,7 +126,8 @@ impl World {
             version: 0,
             written_at: start(),
             steps: Vec::new(),
-            approved: Vec::new(),
+            submitted: 0,
+            approved: BTreeMap::new(),
             known: Vec::new(),
             ended: Vec::new(),
             claims: 0,
@@ -168,7 +180,7 @@ impl World {
         let step = match self.dice.below(14) {
             12.. if !self.approved.is_empty() => {
                 let approved = self.dice.below(self.approved.len());
-                Step::Claim(self.approved[approved].clone())
+                Step::Claim(self.approved.values().nth(approved).unwrap().clone())
             }
             0..3 => {
                 let voided = self.grants.voided;
@@ -177,7 +189,12 @@ impl World {
             }
             3 => self.ending(GrantEnd::Rejection),
             4 => self.ending(GrantEnd::Pause),
-            _ => Step::Use,
+            // A new request, or one of the last again, which may be under way.
+            _ => {
+                let back = self.dice.below(4).saturating_sub(1).min(self.submitted);
+                self.submitted += usize::from(back == 0);
+                Step::Use(self.submitted - back)
+            }
         };
         self.steps.push((process, step));
     }
@@ -192,27 +209,45 @@ impl World {
 
     fn play(&mut self, process: usize, step: Step) {
         let next = match step {
-            Step::Use => self.take(process),
-            Step::WriteUse { version, .. }
-                if version != self.version && self.bug != Bug::UnconditionalWrite =>
-            {
-                Some(Step::Use)
+            // A repeat of what is stored takes no use.
+            Step::Use(request) if self.approved.contains_key(&request) => None,
+            Step::Use(request) => self.take(process, request),
+            Step::WriteUse {
+                request, version, ..
+            } if version != self.version && self.bug != Bug::UnconditionalWrite => {
+                Some(Step::Use(request))
             }
-            Step::WriteUse { grants, id, at, .. } => {
+            Step::WriteUse {
+                request,
+                grants,
+                id,
+                at,
+                ..
+            } => {
                 self.check_use(&id, at);
                 self.write(grants, at);
                 let taken_at = Some(at);
-                (self.bug != Bug::InsertFirst).then_some(Step::Insert { id, taken_at })
+                (self.bug != Bug::InsertFirst).then_some(Step::Insert {
+                    request,
+                    id,
+                    taken_at,
+                })
             }
-            Step::Insert { id, taken_at } => {
-                self.approved.push(id.clone());
-                let uses = self.approved.iter().filter(|it| **it == id).count();
+            // Its repeat was faster.
+            Step::Insert { request, .. } if self.approved.contains_key(&request) => None,
+            Step::Insert {
+                request,
+                id,
+                taken_at,
+            } => {
+                self.approved.insert(request, id.clone());
+                let uses = self.approved.values().filter(|it| **it == id).count();
                 if uses > usize::from(USES) {
                     self.failure = Some(COUNT);
                 }
                 let refunds = self.bug == Bug::RefundAfterLostInsert && self.dice.below(4) == 0;
                 match taken_at {
-                    None => self.take(process),
+                    None => self.take(process, request),
                     Some(_) => refunds.then_some(Step::Refund(id)),
                 }
             }
@@ -248,16 +283,40 @@ impl World {
         }
     }
 
-    /// Reads the row, and takes a use of what it holds.
-    fn take(&mut self, process: usize) -> Option<Step> {
+    /// Reads the row, and takes a use of what it holds, unless the request has one.
+    fn take(&mut self, process: usize, request: usize) -> Option<Step> {
         let (mut grants, version, at) = (self.grants.clone(), self.version, self.now(process));
         let judged_at = if self.bug == Bug::NoEnd { start() } else { at };
-        let id = grants.take(&scope(), judged_at, |_| true)?.grant.id;
+        if self.bug == Bug::UseOfEnded {
+            for held in &mut grants.held {
+                held.ended = held.ended.filter(|_| held.taken_by.is_empty());
+            }
+        }
+        let named = match self.bug {
+            Bug::UseOfAnother => request / 2,
+            _ => request,
+        };
+        let named = ApprovalId::new("Agent", &named.to_string()).unwrap();
+        let before = grants.clone();
+        let id = grants.take(&scope(), &named, judged_at, |_| true)?.grant.id;
         let inserts_first = self.bug == Bug::InsertFirst && self.dice.below(2) == 0;
-        Some(if inserts_first {
-            Step::Insert { id, taken_at: None }
+        Some(if grants == before {
+            self.check_use(&id, at);
+            let taken_at = Some(at);
+            Step::Insert {
+                request,
+                id,
+                taken_at,
+            }
+        } else if inserts_first {
+            Step::Insert {
+                request,
+                id,
+                taken_at: None,
+            }
         } else {
             Step::WriteUse {
+                request,
                 grants,
                 version,
                 id,
@@ -357,6 +416,8 @@ fn each_seeded_bug_of_grants_is_found() {
         (Bug::UnconditionalWrite, COUNT),
         (Bug::InsertFirst, COUNT),
         (Bug::RefundAfterLostInsert, COUNT),
+        (Bug::UseOfAnother, COUNT),
+        (Bug::UseOfEnded, ENDED),
         (Bug::GivenAgain, COUNT),
         (Bug::RejectionForgotten, ENDED),
         (Bug::RejectionFirst, ENDED),
