@@ -243,6 +243,12 @@ pub(crate) fn refuse_batch(parts: &[Part<'_>], why: &'static str) -> Vec<Invalid
 }
 
 impl Id {
+    /// Whether a client takes the other one for this one, as `1.0` for `1`.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        let number = |id: &Self| id.0.parse::<f64>().ok();
+        self == other || number(self).is_some_and(|it| number(other) == Some(it))
+    }
+
     pub(crate) fn read(raw: &RawValue) -> Option<Self> {
         match serde_json::from_str(raw.get()).ok()? {
             // As JSON, in one spelling.

@@ -70,7 +70,7 @@ impl Proxy {
         let mut output = BufReader::with_capacity(64 * 1024, output);
         let mut line = Vec::new();
         while matches!(output.read_until(b'\n', &mut line).await, Ok(1..)) {
-            let left = self.server.take_answers(&line);
+            let left = self.server.take_answers(&line, &self.callers());
             if let Some(left) = left.filter(|left| self.progress_tokens.passes(left)) {
                 match self.change(&left) {
                     Some(changed) => self.output.write(changed.as_bytes()).await,

@@ -98,18 +98,25 @@ impl Server {
         answer.await.unwrap_or(Err(Lost::ServerEnded))
     }
 
-    /// Takes from a line of the server what answers calls of the proxy, whose ids the client does not know. Returns what
-    /// is left for the client.
-    pub(crate) fn take_answers<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-        if self.runs().started == 0 {
+    /// Takes from a line of the server what answers calls of the proxy, whose ids the client does not know, and what
+    /// claims to answer calls of the client that are `held`, of which the server does not know. Returns what is left for
+    /// the client.
+    pub(crate) fn take_answers<'a, T>(
+        &self,
+        line: &'a [u8],
+        held: &HashMap<Id, T>,
+    ) -> Option<Cow<'a, [u8]>> {
+        if self.runs().started == 0 && held.is_empty() {
             return Some(line.into());
         }
+        let is_clients =
+            |message: &[u8]| self.is_clients(message, |id| held.keys().any(|it| it.reads_as(id)));
         let Ok(batch) = serde_json::from_slice::<Vec<&RawValue>>(line) else {
-            return self.is_clients(line).then_some(line.into());
+            return is_clients(line).then_some(line.into());
         };
         let messages = batch.iter().map(|message| message.get());
         let left: Vec<&str> = messages
-            .filter(|message| self.is_clients(message.as_bytes()))
+            .filter(|message| is_clients(message.as_bytes()))
             .collect();
         if left.len() == batch.len() {
             return Some(line.into());
@@ -120,7 +127,7 @@ impl Server {
 
     /// Whether a message of the server is for the client: an answer to one of its requests, a request or notification, or
     /// what names no call of the proxy. Ends the calls that it answers, also where it cannot be read.
-    fn is_clients(&self, message: &[u8]) -> bool {
+    fn is_clients(&self, message: &[u8], is_held: impl Fn(&Id) -> bool) -> bool {
         match read_message(message) {
             Some(Message::Answer(id, answer)) if id.is_own(&self.prefix) => {
                 match self.runs().waiting.remove(&id) {
@@ -131,6 +138,12 @@ impl Server {
                         )
                     }
                 }
+                false
+            }
+            Some(Message::Answer(id, _)) if is_held(&id) => {
+                tracing::warn!(
+                    "the server answered a call that is held, and that it was not sent: the answer is dropped"
+                );
                 false
             }
             Some(Message::Answer(..)) => true,

@@ -36,7 +36,7 @@ enum TemplateError {
     #[error("a `{{` needs a `}}`")]
     Open,
     #[error(
-        "there is no placeholder `{{{0}}}`: there are {{server}}, {{tool}} and {{arguments.NAME}}"
+        "there is no placeholder `{{{0}}}`: there are {{server}} and {{tool}}, and in `summary` {{arguments.NAME}}"
     )]
     Unknown(String),
 }

@@ -67,11 +67,11 @@ fn what_the_server_writes_while_a_held_call_runs_reaches_the_client_as_it_is() {
     eventually("the run", || (folder.runs().len() == 1).then_some(()));
     let lines = [
         "{ \"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"roots/list\" }",
-        "{\"jsonrpc\":\"2.0\",\"id\":1.0,\"result\":{\"a\":1,\"a\":2}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":7.0,\"result\":{\"a\":1,\"a\":2}}",
         "{\"id\":\"held-1\",\"result\":{}}",
         "{\"id\":\"held-00-1\",\"error\":{}}",
         "{\"id\":null,\"result\":{}}",
-        "[{\"id\":1,\"result\":{}}]",
+        "[{\"id\":7,\"result\":{}}]",
         "{\"id\":",
         "\u{feff}{}",
         "",
