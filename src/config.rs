@@ -40,6 +40,7 @@ use address::{base_url, issuers};
 pub use agent_identity::AgentIdentity;
 use agent_identity::agent_identity;
 use agent_keys::agent_keys;
+pub use approvers::read_allowed_approvers;
 use approvers::{allowed_approvers, check_groups};
 use asking::{budgets, reask_after, reject_reasons};
 use channels::channels;

@@ -38,7 +38,7 @@ mod versioned;
 
 pub use announcement::Announcement;
 pub use clock_difference::ClockDifference;
-pub use copied::{is_standing_copy, place_of_copy, read_copy};
+pub use copied::{is_standing_copy, name_gate, place_of_copy, read_copy};
 pub use decided::{DecidedBefore, StoredDecidedRow};
 pub use embedded::EMBEDDED_FILE;
 pub use error::StoreError;

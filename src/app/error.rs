@@ -49,6 +49,8 @@ pub enum Error {
     Integrity(String),
     /// A failure of the store, transient or until the operator acts. The text is for the log.
     Unavailable(String),
+    /// No receipt key is in force. The text is for the log.
+    Unsigned(String),
     /// A bug in the gate.
     Bug,
 }
@@ -92,7 +94,9 @@ impl Error {
     /// The cause, for the log.
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::Integrity(cause) | Self::Unavailable(cause) => Some(cause),
+            Self::Integrity(cause) | Self::Unavailable(cause) | Self::Unsigned(cause) => {
+                Some(cause)
+            }
             Self::SignIn(why) => Some(why.word()),
             Self::Hidden(Some(cause)) => cause.cause(),
             _ => None,
@@ -102,7 +106,7 @@ impl Error {
 
 impl From<NoKeyInForce> for Error {
     fn from(error: NoKeyInForce) -> Self {
-        Self::Unavailable(error.to_string())
+        Self::Unsigned(error.to_string())
     }
 }
 

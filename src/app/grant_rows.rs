@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use human_oversight_protocol::types::KeySet;
 use tokio::time::Instant;
 
 use super::attempts::back_off;
 use super::error::Error;
-use crate::domain::{Grant, GrantEnd, Grants, HeldGrant, PauseScope};
+use crate::domain::{Grant, GrantEnd, Grants, HeldGrant, PauseScope, SignedGrant};
 use crate::keys::{ReceiptKeys, check_grant};
 use crate::store::{StandingKind, StandingRow, Store, StoreError, decode_grants, encode_grants};
 use crate::values::{ApprovalId, Owner, Timestamp};
@@ -63,6 +64,23 @@ pub async fn end_grant(store: &Store, id: &str, now: Timestamp) -> Result<bool, 
     } else {
         Err(Error::NotFound)
     }
+}
+
+/// Removes the grants of a row that these keys do not prove, and leaves the others.
+///
+/// # Errors
+/// The store's own.
+pub async fn remove_unproved_grants(
+    store: &Store,
+    name: &str,
+    keys: &KeySet,
+    clock: impl Fn() -> Timestamp,
+) -> Result<(), StoreError> {
+    let is_proved = |signed: &SignedGrant| check_grant(signed, keys).is_ok();
+    let removed = change(store, name, clock, |grants, _| {
+        grants.keep_only(is_proved).then_some(())
+    });
+    removed.await.map(drop)
 }
 
 /// Ends the grants that were given with the approval of a request. Returns whether one of them was active.

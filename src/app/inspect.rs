@@ -1,5 +1,8 @@
 //! What operators list, page by page: what is open, what is not sent, what cannot be trusted.
 
+use human_oversight_protocol::types::KeySet;
+
+use super::trust::{Distrust, check_request, check_standing};
 use crate::domain::{Approval, Delivery, DeliveryState};
 use crate::keys::{ReceiptKeys, receipt};
 use crate::store::{Place, Store, StoreError};
@@ -65,6 +68,7 @@ pub async fn inspect(
     now: Timestamp,
 ) -> Result<Inspected, StoreError> {
     let Position { table, place } = from.unwrap_or_default();
+    let keys = keys.map(ReceiptKeys::public);
     let mut found = Inspected::default();
     let next = match table {
         Table::Requests => {
@@ -78,8 +82,7 @@ pub async fn inspect(
                         found.list(approval, keys);
                     }
                     (Inspection::Damaged, read) => {
-                        let damage = cause_of_damage(read, keys);
-                        found.add("row", &row.keys, damage);
+                        found.add("row", &row.keys, check_request(&read, keys));
                     }
                     (_, Ok(_) | Err(StoreError::Legacy)) => {}
                     (_, Err(_)) => found.unreadable += 1,
@@ -90,16 +93,15 @@ pub async fn inspect(
         Table::Standing => {
             let (page, next) = store.all_standing(place).await?;
             for row in page {
-                let damage = row.row.and_then(Result::err);
-                found.add("standing row", &row.keys, damage.map(|it| it.to_string()));
+                found.add("standing row", &row.keys, check_standing(&row, keys));
             }
             next
         }
         Table::Decided => {
             let (page, next) = store.all_decided(place).await?;
             for row in page {
-                let damage = row.checked.err();
-                found.add("kept decision", &row.keys, damage.map(|it| it.to_string()));
+                let checked = row.checked.map_err(Distrust::from);
+                found.add("kept decision", &row.keys, checked);
             }
             next
         }
@@ -139,23 +141,9 @@ fn has_unsent(approval: &Approval) -> bool {
     deliveries.any(is_unsent)
 }
 
-fn cause_of_damage(
-    read: Result<Approval, StoreError>,
-    keys: Option<&ReceiptKeys>,
-) -> Option<String> {
-    match (read, keys) {
-        (Err(StoreError::Legacy), _) | (Ok(_), None) => None,
-        (Err(error), _) => Some(error.to_string()),
-        (Ok(approval), Some(keys)) => {
-            let checked = receipt::check(&approval, keys.public());
-            checked.err().map(|contradiction| contradiction.to_string())
-        }
-    }
-}
-
 impl Inspected {
-    fn list(&mut self, approval: Approval, keys: Option<&ReceiptKeys>) {
-        if keys.is_none_or(|keys| receipt::check(&approval, keys.public()).is_ok()) {
+    fn list(&mut self, approval: Approval, keys: Option<&KeySet>) {
+        if keys.is_none_or(|keys| receipt::check(&approval, keys).is_ok()) {
             self.requests.push(approval);
         } else {
             self.unreadable += 1;
@@ -166,12 +154,12 @@ impl Inspected {
         &mut self,
         table: &'static str,
         (partition, row): &(String, String),
-        cause: Option<String>,
+        checked: Result<(), Distrust>,
     ) {
-        self.damaged.extend(cause.map(|cause| DamagedRow {
+        self.damaged.extend(checked.err().map(|cause| DamagedRow {
             table,
             row: format!("{partition}/{row}"),
-            cause,
+            cause: cause.to_string(),
         }));
     }
 }

@@ -6,15 +6,21 @@ use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use crate::domain::Approval;
 use crate::store::{Store, StoreError};
-use crate::values::{ApprovalId, Clock};
+use crate::values::{Address, AllowList, ApprovalId, Clock};
 
-/// Queues emails of a request again, for the next sweep. Returns how many; 0 if there is nothing to send, or it waits
-/// for its turn already.
+/// Queues emails of a request again, for the next sweep, to people on the `list`. Returns how many; 0 if there is nothing
+/// to send, or it waits for its turn already.
 ///
 /// # Errors
 /// When the request does not exist, cannot be trusted or cannot be read.
-pub async fn resend(store: &Store, id: &ApprovalId, clock: &Clock) -> Result<usize, Error> {
-    queue_again(store, id, |approval| approval.queue_again(clock())).await
+pub async fn resend(
+    store: &Store,
+    id: &ApprovalId,
+    list: &AllowList,
+    clock: &Clock,
+) -> Result<usize, Error> {
+    let is_listed = |person: &Address| list.allows(person);
+    queue_again(store, id, |it| it.queue_again(is_listed, clock())).await
 }
 
 /// Queues something of a request again, for the next sweep. Returns what `queue` does.

@@ -140,11 +140,11 @@ pub async fn revoke_for_operator(
         if !approval.check_revocable(now).map_err(refused)? {
             return Ok((row.approval, false));
         }
-        grant_rows::end_given_with(store, id, GrantEnd::Operator, now).await?;
         let issuer = keys.issuer_of(approval).ok_or(Error::Bug)?;
         let by = Revoker::Operator;
         let proof = keys.sign_revocation(&issuer, approval, &by, now)?;
         let proof = proof.ok_or(Error::Bug)?;
+        grant_rows::end_given_with(store, id, GrantEnd::Operator, now).await?;
         let recorded = approval.record_revocation(Revocation { by, proof }, now);
         recorded.map_err(refused)?;
         // Nothing is executing, so there is no outcome to wait for.

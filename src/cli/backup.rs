@@ -12,17 +12,18 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::Approval;
+use human_oversight::keys::LinkKeys;
 use human_oversight::private_files;
 use human_oversight::store::{
-    StandingKind, Store, StoreError, decode_grants, ensure_readable, is_standing_copy,
+    StandingKind, Store, StoreError, decode_grants, ensure_readable, is_standing_copy, name_gate,
 };
 use human_oversight::values::{Clock, Timestamp};
 use serde_json::{Map, Value};
 
 use super::copied::{copied_lines, ensure_no_row_twice, set_keys};
 use super::maintenance::{
-    ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
-    required_link_keys,
+    ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, link_keys,
+    open, required_link_keys,
 };
 use super::output::{plain, plain_keys, say};
 use super::unfinished::Unfinished;
@@ -46,6 +47,8 @@ pub(crate) async fn run(
     if file.try_exists().with_context(cannot)? {
         bail!("{}: it exists", cannot());
     }
+    let keys = link_keys(&settings)?;
+    // Whatever is in it is copied, also what these keys do not verify.
     let store = open(&settings, 0, clock, None)?;
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");
@@ -61,7 +64,7 @@ pub(crate) async fn run(
             false => format!("{} cannot be made", partial.display()),
         })
     })?;
-    let copied = match copy(&store, opened).await {
+    let copied = match copy(&store, keys.as_deref(), opened).await {
         Ok(copied) => std::fs::rename(partial, file)
             .map(|()| copied)
             .with_context(cannot),
@@ -95,7 +98,9 @@ pub(crate) async fn run(
 
 /// How many rows of each table were copied.
 #[derive(Default)]
-struct Copied {
+struct Copied<'a> {
+    /// Those of the gate, where they are at hand.
+    keys: Option<&'a LinkKeys>,
     rows: u64,
     standing: u64,
     decided: u64,
@@ -103,8 +108,16 @@ struct Copied {
     unreadable: u64,
 }
 
-async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
-    let (mut copy, mut copied) = (BufWriter::new(file), Copied::default());
+async fn copy<'a>(
+    store: &Store,
+    keys: Option<&'a LinkKeys>,
+    file: File,
+) -> anyhow::Result<Copied<'a>> {
+    let mut copy = BufWriter::new(file);
+    let mut copied = Copied {
+        keys,
+        ..Copied::default()
+    };
     for_each_row(store, async |row| {
         copied.rows += 1;
         copied.write_line(&mut copy, &row.keys, row.columns)
@@ -130,7 +143,7 @@ async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
     Ok(copied)
 }
 
-impl Copied {
+impl Copied<'_> {
     fn write_line(
         &mut self,
         copy: &mut impl Write,
@@ -138,6 +151,9 @@ impl Copied {
         mut columns: Map<String, Value>,
     ) -> anyhow::Result<()> {
         let names_another = set_keys(&mut columns, keys);
+        if let Some(keys) = self.keys {
+            name_gate(&mut columns, keys);
+        }
         let problem = match ensure_readable(&columns) {
             Err(error) => Some(error.to_string()),
             Ok(()) => names_another.then(|| "its columns name another row".to_owned()),

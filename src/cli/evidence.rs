@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use human_oversight::config::TableSettings;
 use human_oversight::keys::ReceiptKeys;
+use human_oversight::store::name_gate;
 use human_oversight::values::Timestamp;
 use human_oversight::version::VERSION;
 use human_oversight_protocol::manifest;
@@ -129,9 +130,12 @@ async fn write(
         }
         None => {
             ensure_store_exists(settings)?;
-            let store = open(settings, 0, clock(), keys)?;
+            let store = open(settings, 0, clock(), keys.clone())?;
             for_each_row(&store, async |mut row| {
                 set_keys(&mut row.columns, &row.keys);
+                if let Some(keys) = &keys {
+                    name_gate(&mut row.columns, keys);
+                }
                 let problem = verification.add(&row.approval);
                 content.add(row.columns, &row.approval, problem)
             })

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use human_oversight::app;
-use human_oversight::config::TableSettings;
+use human_oversight::config::{TableSettings, read_allowed_approvers};
 use human_oversight::http::{inspection, listed};
 use human_oversight::values::{ApprovalId, Clock};
 use human_oversight_protocol::operate::{Listed, What};
@@ -49,7 +49,8 @@ struct Listing {
 /// Send the emails of a request again, with the next sweep
 ///
 /// While it is pending, the request is sent again to each person whose vote is needed, even if it was accepted before.
-/// After its end, the notices that were given up are. The exit code is 1 if there is nothing to send; 2 if the request
+/// After its end, the notices that were given up are. People who are not on HO_ALLOWED_APPROVERS, if the command has it, get
+/// nothing. The exit code is 1 if there is nothing to send; 2 if the request
 /// does not exist or cannot be changed; or else 0.
 #[derive(Args)]
 pub(crate) struct ResendOptions {
@@ -111,9 +112,10 @@ pub(crate) async fn resend(
     clock: Clock,
     id: &ApprovalId,
 ) -> anyhow::Result<ExitCode> {
+    let list = read_allowed_approvers(|name| std::env::var(name).ok())?;
     let store = open_existing(&settings, clock.clone())?;
     check_clock(&store, Access::Writes).await?;
-    let queued = match app::resend(&store, id, &clock).await {
+    let queued = match app::resend(&store, id, &list, &clock).await {
         Ok(queued) => queued,
         Err(app::Error::NotFound) => bail!(NO_REQUEST),
         Err(app::Error::Conflict(_)) => bail!("the request belongs to the legacy Logic App"),
@@ -137,7 +139,10 @@ pub(crate) async fn resend_through(url: &str, id: &ApprovalId) -> anyhow::Result
 
 fn say_queued(queued: usize, id: &ApprovalId) -> ExitCode {
     say(&match queued {
-        0 => format!("Nothing to send: {id}. What is due is sent by the next sweep anyway."),
+        0 => format!(
+            "Nothing to send: {id}. What is due is sent by the next sweep anyway; people who are not on HO_ALLOWED_APPROVERS \
+             get nothing."
+        ),
         1 => format!("1 email is sent again with the next sweep: {id}"),
         _ => format!("{queued} emails are sent again with the next sweep: {id}"),
     });

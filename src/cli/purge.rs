@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use human_oversight::app::{Distrust, check_request, check_standing, remove_unproved_grants};
 use human_oversight::config::TableSettings;
-use human_oversight::keys::{ReceiptKeys, receipt};
-use human_oversight::store::{StandingKind, Store, StoreError, StoredRow, StoredStandingRow};
+use human_oversight::keys::ReceiptKeys;
+use human_oversight::store::{
+    StandingKind, StandingRow, Store, StoreError, StoredRow, StoredStandingRow,
+};
 use human_oversight::values::{Clock, Timestamp};
+use human_oversight_protocol::types::KeySet;
 
 use super::maintenance::{
     Access, check_clock, for_each_decided_row, for_each_row, for_each_standing_row, open_existing,
@@ -37,11 +41,11 @@ pub(crate) struct Options {
 
 /// What can be deleted.
 #[derive(Default)]
-struct Found {
+struct Found<'a> {
     /// Whether damaged rows count.
     takes_damaged: bool,
     /// Without them, receipts are not checked.
-    receipt_keys: Option<ReceiptKeys>,
+    keys: Option<&'a KeySet>,
     rows: u64,
     old: u64,
     legacy: u64,
@@ -78,7 +82,7 @@ pub(crate) async fn run(
         delete,
     } = options;
     let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
-    let store = open_existing(&settings, clock)?;
+    let store = open_existing(&settings, clock.clone())?;
     let access = if delete {
         Access::Writes
     } else {
@@ -88,9 +92,11 @@ pub(crate) async fn run(
     // Without the gate's id, every sound row is one that cannot be trusted.
     let kept = store.ensure_gate_id_is_kept().await;
     kept.context("nothing was counted or deleted")?;
+    let receipt_keys = receipt_keys(&settings)?;
+    let keys = receipt_keys.as_ref().map(ReceiptKeys::public);
     let mut found = Found {
         takes_damaged: damaged,
-        receipt_keys: receipt_keys(&settings)?,
+        keys,
         ..Found::default()
     };
     for_each_row(&store, async |row| {
@@ -107,14 +113,19 @@ pub(crate) async fn run(
     })
     .await?;
     for_each_standing_row(&store, async |row| {
-        let is_damaged = damaged && is_damaged(&row, now, age);
-        found.damaged += u64::from(is_damaged);
-        if is_damaged || is_unused(&row, now) {
-            found.unused += u64::from(!is_damaged);
-            if delete {
-                let deleted = store.delete_stored_standing(&row).await;
-                found.count(deleted)?;
-            }
+        let damage = damage(&row, keys, now, age).filter(|_| damaged);
+        let is_unused = is_unused(&row, now);
+        found.damaged += u64::from(damage.is_some());
+        found.unused += u64::from(damage.is_none() && is_unused);
+        if delete && (damage.is_some() || is_unused) {
+            let deleted = match (&row.row, damage, keys) {
+                // Of the grants for what reads the same, others may be proved.
+                (Some(Ok(row)), Some(Distrust::Unproved(_)), Some(keys)) if !is_unused => {
+                    remove_unproved_grants(&store, &row.name, keys, &*clock).await
+                }
+                _ => store.delete_stored_standing(&row).await,
+            };
+            found.count(deleted)?;
         }
         Ok(())
     })
@@ -135,8 +146,8 @@ async fn purge_damaged_decisions(
 ) -> anyhow::Result<u64> {
     let mut damaged = 0;
     for_each_decided_row(store, async |row| {
-        let is_damaged = matches!(row.checked, Err(StoreError::Damaged(_)));
-        if is_damaged && is_older(row.written_at, now, age) {
+        let checked = row.checked.clone().map_err(Distrust::from);
+        if checked.is_err_and(|it| it.is_damage()) && is_older(row.written_at, now, age) {
             damaged += 1;
             if delete {
                 let deleted = store.delete_stored_decided(&row).await;
@@ -149,11 +160,21 @@ async fn purge_damaged_decisions(
     Ok(damaged)
 }
 
-/// A damaged pause stops everything until an operator replaces it.
-fn is_damaged(row: &StoredStandingRow, now: Timestamp, age: Duration) -> bool {
-    matches!(row.row, Some(Err(StoreError::Damaged(_))))
-        && row.kind != Some(StandingKind::Pause)
-        && is_older(row.written_at, now, age)
+/// Why a row of the standing table is to be deleted although it may have been used. A damaged pause stops everything until
+/// an operator replaces it.
+fn damage(
+    stored: &StoredStandingRow,
+    keys: Option<&KeySet>,
+    now: Timestamp,
+    age: Duration,
+) -> Option<Distrust> {
+    let damage = check_standing(stored, keys).err()?;
+    let row = stored.row.as_ref().and_then(|row| row.as_ref().ok());
+    let written_at = stored
+        .written_at
+        .or_else(|| row.and_then(StandingRow::written_at));
+    let is_meant = damage.is_damage() && stored.kind != Some(StandingKind::Pause);
+    (is_meant && is_older(written_at, now, age)).then_some(damage)
 }
 
 /// "Older than 0 days" is everything, also what has no time that is known.
@@ -176,7 +197,7 @@ fn is_unused(row: &StoredStandingRow, now: Timestamp) -> bool {
     written_at.is_some_and(|written_at| now.since(written_at) > unused_after)
 }
 
-impl Found {
+impl Found<'_> {
     fn count(&mut self, deleted: Result<(), StoreError>) -> anyhow::Result<()> {
         match deleted {
             Err(StoreError::Conflict) => self.changed += 1,
@@ -187,11 +208,7 @@ impl Found {
 
     /// Whether what a row says is not proved: it was changed, or its key is gone or revoked.
     fn is_damaged(&self, row: &StoredRow) -> bool {
-        match (&row.approval, &self.receipt_keys) {
-            (Err(StoreError::Damaged(_)), _) => true,
-            (Ok(approval), Some(keys)) => receipt::check(approval, keys.public()).is_err(),
-            _ => false,
-        }
+        check_request(&row.approval, self.keys).is_err_and(|it| it.is_damage())
     }
 
     /// Whether a row can be deleted: it can be trusted, unless damaged rows count, and ended long enough ago.

@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use human_oversight::app::{check_request, check_standing};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::Approval;
-use human_oversight::keys::receipt::{self, ReceiptKeys};
-use human_oversight::keys::{LinkKeys, check_grant};
-use human_oversight::store::{StandingKind, StandingRow, Store, StoreError, decode_grants};
+use human_oversight::keys::{LinkKeys, ReceiptKeys};
+use human_oversight::store::{Store, StoreError};
 use human_oversight::values::{Clock, Timestamp};
 use human_oversight_protocol::types::KeySet;
 
@@ -91,20 +91,17 @@ impl<'a> Verification<'a> {
     /// Takes a request. Returns why it cannot be trusted, if it cannot.
     pub(crate) fn add(&mut self, approval: &Result<Approval, StoreError>) -> Option<String> {
         self.rows += 1;
-        let problem = match approval {
-            Ok(approval) => match receipt::check(approval, self.keys) {
-                Ok(()) => {
-                    self.decided += u64::from(approval.decision().is_some());
-                    self.votes += approval.votes.len() as u64;
-                    time_problem(approval)
-                }
-                Err(contradiction) => Some(contradiction.to_string()),
-            },
-            Err(StoreError::Legacy) => {
+        let problem = match (check_request(approval, Some(self.keys)), approval) {
+            (Err(distrust), _) => Some(distrust.to_string()),
+            (Ok(()), Ok(approval)) => {
+                self.decided += u64::from(approval.decision().is_some());
+                self.votes += approval.votes.len() as u64;
+                time_problem(approval)
+            }
+            (Ok(()), Err(_)) => {
                 self.legacy += 1;
                 None
             }
-            Err(error) => Some(error.to_string()),
         };
         self.problems += u64::from(problem.is_some());
         problem
@@ -140,13 +137,8 @@ impl<'a> Verification<'a> {
             return Ok(());
         }
         for_each_standing_row(store, async |stored| {
-            let problem = match &stored.row {
-                Some(Err(error)) => Some(error.to_string()),
-                Some(Ok(row)) => grant_problem(row, self.keys),
-                None => None,
-            };
-            if let Some(problem) = problem {
-                let (row, problem) = (plain_keys(&stored.keys), plain(&problem));
+            if let Err(distrust) = check_standing(&stored, Some(self.keys)) {
+                let (row, problem) = (plain_keys(&stored.keys), plain(&distrust.to_string()));
                 self.problems += 1;
                 report(&format!("standing row {row}: {problem}"));
             }
@@ -207,21 +199,6 @@ fn time_problem(approval: &Approval) -> Option<String> {
         "its times run backwards: {second} at {}, after {first} at {}: a clock was wrong",
         later.at, earlier.at
     ))
-}
-
-/// Why the standing grants of a row prove nothing, if it has any.
-fn grant_problem(row: &StandingRow, keys: &KeySet) -> Option<String> {
-    if row.kind != StandingKind::Grant {
-        return None;
-    }
-    match decode_grants(&row.columns) {
-        Err(error) => Some(error.to_string()),
-        Ok(grants) => {
-            let mut held = grants.held.iter();
-            let problem = held.find_map(|held| check_grant(&held.signed, keys).err())?;
-            Some(problem.of_grant())
-        }
-    }
 }
 
 /// The public keys in a file as `/api/keys` gives them, or those of the gate's own settings.

@@ -1,7 +1,7 @@
 //! The list of approvers.
 
 use super::error::{ConfigError, ConfigErrors};
-use super::lookup::{Lookup, first_unusable, unusable};
+use super::lookup::{Lookup, explain_quotes, first_unusable, non_empty, unusable};
 use crate::values::AllowList;
 
 pub(super) fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
@@ -23,6 +23,20 @@ pub(super) fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigErr
         };
         unusable("HO_ALLOWED_APPROVERS", &format!("{what}; {form}"))
     })
+}
+
+/// Reads the list alone, for a command.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn read_allowed_approvers(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<AllowList, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let list = allowed_approvers(&|name| non_empty(&lookup, name));
+    let list = errors.or(list, AllowList::Anyone);
+    explain_quotes(&mut errors, lookup);
+    errors.finish(list)
 }
 
 /// The first character that no entry has: quotes, another separator, or one that does not show.

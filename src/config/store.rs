@@ -212,7 +212,10 @@ fn gate_id(text: &str) -> Result<GateIdSetting, ConfigError> {
     if !is_id(id) || !replaces.is_none_or(is_id) {
         return Err(unusable(
             "HO_GATE_ID",
-            "it must be an id of [A-Za-z0-9._-], perhaps with `,` and the id that it replaces",
+            &format!(
+                "it must be an id of at most {GATE_ID_CHARS} characters [A-Za-z0-9._-], perhaps with `,` and the id that \
+                 it replaces"
+            ),
         ));
     }
     Ok(GateIdSetting {
@@ -284,6 +287,12 @@ mod tests {
         ] {
             let set = rows(&[("HO_GATE_ID", setting)]).gate_id.unwrap();
             assert_eq!((set.id.as_str(), set.replaces.as_deref()), (id, replaces));
+        }
+        let longest = "a".repeat(253);
+        assert!(read(&[("HO_GATE_ID", &longest)]).is_ok());
+        for wrong in [format!("{longest}a"), format!("new,{longest}a")] {
+            let error = read(&[("HO_GATE_ID", &wrong)]).unwrap_err().to_string();
+            assert!(error.contains("at most 253 characters"), "{error}");
         }
         for (url, id) in [
             ("https://Gate.example.com", "gate.example.com"),

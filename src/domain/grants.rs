@@ -201,6 +201,18 @@ impl Grants {
         Some(self.held.remove(index))
     }
 
+    /// Removes all grants but these, without a word to channels. None of them is added again. Returns whether there were
+    /// others.
+    pub fn keep_only(&mut self, is_meant: impl Fn(&SignedGrant) -> bool) -> bool {
+        let removed = self.held.extract_if(.., |held| !is_meant(&held.signed));
+        let removed: Vec<HeldGrant> = removed.collect();
+        for held in &removed {
+            self.tell.remove(&held.signed.grant.id);
+        }
+        self.voided += u64::from(!removed.is_empty());
+        !removed.is_empty()
+    }
+
     /// Takes one use of the grant for exactly this, if there is one that is active at `now` and `may_use` it. A request
     /// that took one, of which the insert may have failed or is under way, has it still: its id is stored once.
     pub fn take(

@@ -3,19 +3,20 @@
 use super::approval::Approval;
 use super::delivery::{Delivery, DeliveryState, Notice};
 use super::state::Status;
-use crate::values::Timestamp;
+use crate::values::{Address, Timestamp};
 
 impl Approval {
     /// Queues emails again: while the request is pending, the request for each person whose vote is needed; after its
-    /// end, the notices that were given up. What is being sent, or still waits for its turn, is left as it is. Returns how
-    /// many are sent again.
-    pub fn queue_again(&mut self, now: Timestamp) -> usize {
+    /// end, the notices that were given up. What is being sent, or still waits for its turn, is left as it is, as are people
+    /// whom `is_listed` does not have. Returns how many are sent again.
+    pub fn queue_again(&mut self, is_listed: impl Fn(&Address) -> bool, now: Timestamp) -> usize {
         let is_pending = self.status(now) == Status::Pending;
         let is_asked: Vec<bool> = (0..self.approvers.len())
             .map(|index| self.can_vote(index, now))
             .collect();
         let mut queued = 0;
-        for (approver, is_asked) in self.approvers.iter_mut().zip(is_asked) {
+        let people = self.approvers.iter_mut().zip(is_asked);
+        for (approver, is_asked) in people.filter(|(it, _)| is_listed(&it.address)) {
             for delivery in &mut approver.deliveries {
                 let is_wanted = if is_pending {
                     is_asked && delivery.notice == Notice::Request

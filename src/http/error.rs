@@ -339,7 +339,9 @@ impl From<app::Error> for Error {
             app::Error::TooManyOpen(open) => Self::TooManyOpen(open),
             app::Error::TooManyWaits(waits) => Self::TooManyWaits(waits),
             app::Error::Integrity(cause) => Self::Integrity(cause),
-            app::Error::Unavailable(cause) => Self::Unavailable(cause),
+            app::Error::Unavailable(cause) | app::Error::Unsigned(cause) => {
+                Self::Unavailable(cause)
+            }
             app::Error::Bug => Self::Bug,
         }
     }

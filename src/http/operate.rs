@@ -251,7 +251,8 @@ pub(super) fn off_channels(off: BTreeMap<String, Timestamp>) -> OffChannels {
 }
 
 async fn resend(app: &App, id: &ApprovalId) -> Result<Resent, Error> {
-    let resent = resent(app::resend(&app.store, id, &app.clock).await, id)?;
+    let list = &app.config.allowed_approvers;
+    let resent = resent(app::resend(&app.store, id, list, &app.clock).await, id)?;
     let (id, queued) = (&resent.id, resent.queued);
     tracing::warn!(id, queued, "emails queued again by the operator");
     Ok(resent)

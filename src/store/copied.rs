@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::error::StoreError;
+use super::gate_id::SEPARATOR;
 use super::listing::{DECIDED, OF_GATE, OF_TABLE, STANDING, ensure_readable};
 use super::row::{self, Columns, Format, v1};
 use crate::domain::Approval;
@@ -21,6 +22,22 @@ pub fn read_copy(
         return None;
     }
     Some(decode(copy, keys))
+}
+
+/// Where the columns of a listed row name all ids of the gate, leaves the one that the row is sealed for, if these keys
+/// verify that.
+pub fn name_gate(columns: &mut Map<String, Value>, keys: &LinkKeys) {
+    let text = |name| columns.get(name).and_then(Value::as_str);
+    let (Some(gates), Some(table)) = (text(OF_GATE), text(OF_TABLE)) else {
+        return;
+    };
+    if gates.contains(SEPARATOR) {
+        let row = Columns::from_entity(columns.clone());
+        if let Ok(gate) = row.gate(gates.split(SEPARATOR), table, keys) {
+            let gate = gate.to_owned();
+            columns.insert(OF_GATE.to_owned(), gate.into());
+        }
+    }
 }
 
 /// Whether a line of a backup holds a row of the standing table.
@@ -51,7 +68,7 @@ fn decode(copy: Map<String, Value>, keys: Option<&LinkKeys>) -> Result<Approval,
     match (columns.format(), keys) {
         (Format::Legacy, _) => return Err(StoreError::Legacy),
         (Format::V1, keys) => columns = v1::check(&columns, keys)?,
-        (Format::V2, Some(keys)) => columns.check([gate?.as_str()], &table?, keys)?,
+        (Format::V2, Some(keys)) => columns.check(gate?.split(SEPARATOR), &table?, keys)?,
         (Format::V2, None) => {}
     }
     let text = |name| columns.text(name).unwrap_or_default().to_owned();

@@ -31,7 +31,7 @@ pub struct DecidedBefore {
 pub struct StoredDecidedRow {
     /// Partition key and row key.
     pub keys: (String, String),
-    /// The columns, with the service's type annotations, and with the gate and the table of its row MAC.
+    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of the gate.
     pub columns: Map<String, Value>,
     /// Why it cannot be trusted. Without keys none is.
     pub checked: Result<(), StoreError>,
@@ -165,7 +165,7 @@ impl Store {
             columns.insert(DECIDED.to_owned(), true.into());
             columns.insert(OF_TABLE.to_owned(), (*self.decided).into());
             if let Ok(gate) = &gate {
-                columns.insert(OF_GATE.to_owned(), gate.id.as_str().into());
+                columns.insert(OF_GATE.to_owned(), gate.names().into());
             }
             StoredDecidedRow {
                 checked: checked.and_then(|()| check_keys(&raw.keys, &raw.columns)),

@@ -36,12 +36,12 @@ pub enum RowVersion {
     V2,
 }
 
-/// `HO_GATE_ID`: the id, and the id that it replaces.
+/// `HO_GATE_ID`: the id, and a former one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateIdSetting {
     /// The id.
     pub id: String,
-    /// The stored id to be replaced.
+    /// The stored id to be replaced, or one that was replaced before.
     pub replaces: Option<String>,
 }
 
@@ -56,6 +56,9 @@ impl Default for RowSettings {
         }
     }
 }
+
+/// Between ids, which have none.
+pub(super) const SEPARATOR: &str = ",";
 
 /// The id of a gate, and its former ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,33 +92,41 @@ impl GateId {
             .map(String::as_str)
     }
 
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.all().any(|one| one == id)
+    }
+
+    /// How a copied row names them that may be sealed for any of them.
+    pub(super) fn names(&self) -> String {
+        self.all().collect::<Vec<_>>().join(SEPARATOR)
+    }
+
     /// The id to store, given the stored one; `None` if no setting has one.
     pub(super) fn next(
         kept: Option<&Self>,
         settings: &RowSettings,
     ) -> Result<Option<Self>, StoreError> {
-        let Some(kept) = kept else {
-            let set = settings.gate_id.as_ref().map(|setting| &setting.id);
-            return Ok(set
-                .or(settings.default_gate_id.as_ref())
-                .map(|id| Self::new(id)));
+        let Some(setting) = &settings.gate_id else {
+            let default = || settings.default_gate_id.as_deref().map(Self::new);
+            return Ok(kept.cloned().or_else(default));
         };
-        match &settings.gate_id {
-            Some(setting) if setting.id != kept.id => {
-                if setting.replaces.as_deref() != Some(kept.id.as_str()) {
-                    return Err(StoreError::GateId {
-                        set: setting.id.clone(),
-                        kept: kept.id.clone(),
-                    });
-                }
-                let former = kept.all().filter(|id| *id != setting.id);
-                Ok(Some(Self {
-                    id: setting.id.clone(),
-                    former: former.map(str::to_owned).collect(),
-                }))
+        let replaced = setting.replaces.as_deref();
+        let mut next = Self::new(&setting.id);
+        if let Some(kept) = kept {
+            if kept.id != setting.id && replaced != Some(&kept.id) {
+                return Err(StoreError::GateId {
+                    set: setting.id.clone(),
+                    kept: kept.id.clone(),
+                });
             }
-            _ => Ok(Some(kept.clone())),
+            let former = kept.all().filter(|id| *id != setting.id);
+            next.former.extend(former.map(str::to_owned));
         }
+        // Where the stored id was lost, it is not among those.
+        if let Some(replaced) = replaced.filter(|id| !next.has(id)) {
+            next.former.push(replaced.to_owned());
+        }
+        Ok(Some(next))
     }
 
     pub(super) fn encode(&self) -> Columns {
@@ -125,7 +136,7 @@ impl GateId {
         columns.set("RowKey", &row_key);
         columns.set("GateId", &self.id);
         if !self.former.is_empty() {
-            columns.set("FormerGateIds", &self.former.join(","));
+            columns.set("FormerGateIds", &self.former.join(SEPARATOR));
         }
         columns.set("OperationId", &row::operation_id());
         columns
@@ -139,7 +150,7 @@ impl GateId {
                 .ok_or_else(|| StoreError::Damaged("GateId".to_owned()))?
                 .to_owned(),
             former: former
-                .flat_map(|ids| ids.split(','))
+                .flat_map(|ids| ids.split(SEPARATOR))
                 .map(str::to_owned)
                 .collect(),
         })

@@ -10,7 +10,8 @@ use super::versioned::ETag;
 use crate::domain::Approval;
 use crate::values::{ApprovalId, Timestamp};
 
-/// The members of a copied row that name the gate and the table of its row MAC.
+/// The members of a copied row that name the gate and the table of its row MAC. Where the gate's id was replaced, and which
+/// one the MAC is for is not known, the first names all of them, as `HO_GATE_ID` does.
 pub(super) const OF_GATE: &str = "odata.gate";
 pub(super) const OF_TABLE: &str = "odata.table";
 /// Only a copied row of the standing table has the first, and one of the table of decisions the second.
@@ -57,8 +58,8 @@ impl Due {
 pub struct StoredRow {
     /// Partition key and row key.
     pub keys: (String, String),
-    /// The columns, with the service's type annotations. A row of version 2 also names the gate and the
-    /// table of its row MAC, so that it can be restored elsewhere.
+    /// The columns, with the service's type annotations. A row of version 2 also names the table of its row MAC, and the
+    /// gate, or all ids that it may have had, so that it can be restored elsewhere.
     pub columns: Map<String, Value>,
     /// The approval, or why it cannot be trusted.
     pub approval: Result<Approval, StoreError>,

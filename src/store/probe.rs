@@ -29,12 +29,14 @@ impl Store {
         }
     }
 
-    /// The gate's id, if it can be trusted and is the one that the settings give. Writes nothing.
+    /// The gate's id and its former ids, if they can be trusted and it is the one that the settings give. Writes nothing.
     ///
     /// # Errors
     /// [`StoreError::GateId`], why it cannot be trusted, or the store's own.
-    pub async fn check_gate_id(&self) -> Result<String, StoreError> {
-        Ok(self.gate_id_to_read().await?.id.clone())
+    pub async fn check_gate_id(&self) -> Result<(String, Vec<String>), StoreError> {
+        let id = self.gate_id_to_read().await?;
+        let former = id.all().skip(1).map(str::to_owned);
+        Ok((id.id.clone(), former.collect()))
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::backend::Backend;
 use super::error::StoreError;
-use super::gate_id::RowVersion;
+use super::gate_id::{GateId, RowVersion, SEPARATOR};
 use super::handle::Store;
 use super::listing::{OF_GATE, OF_TABLE, STANDING};
 use super::row::{self, Columns, Format, v1};
@@ -83,25 +83,43 @@ impl Store {
         standing::decode_copy(kind, &keys, &columns).map(Some)
     }
 
-    /// Verifies a copied row of version 2. If no gate id is stored yet, the row's gate becomes it.
+    /// Verifies a copied row of version 2, which names the `gates` that it may be sealed for. If no gate id is stored yet,
+    /// the row's gate becomes it.
     pub(super) async fn check_copy(
         &self,
         columns: &Columns,
         table: &str,
-        gate: Option<&str>,
+        gates: Option<&str>,
         other_gate: Option<&str>,
     ) -> Result<(), StoreError> {
         let keys = self.link_keys()?;
-        let Some(gate) = gate else {
+        let Some(gates) = gates else {
             let own = self.gate_id_to_write().await?;
             return columns.check(own.all(), table, keys);
         };
-        columns.check([gate], table, keys)?;
-        let own = self.gate_id_or(gate).await?;
-        if other_gate == Some(gate) || own.all().any(|own| own == gate) {
-            Ok(())
-        } else {
-            Err(StoreError::OtherGate(gate.to_owned()))
+        match columns.gate(gates.split(SEPARATOR), table, keys) {
+            Ok(gate) => {
+                let own = self.gate_id_or(gate).await?;
+                if other_gate == Some(gate) || own.has(gate) {
+                    Ok(())
+                } else {
+                    Err(StoreError::OtherGate(gate.to_owned()))
+                }
+            }
+            // Earlier versions named the id of the day, whichever it was sealed for.
+            Err(damaged) => match self.own_gate_id().await? {
+                Some(own) if own.has(gates) => columns.check(own.all(), table, keys),
+                _ => Err(damaged),
+            },
         }
+    }
+
+    /// The stored id, or else that of the settings; `None` if neither has one. Writes nothing.
+    async fn own_gate_id(&self) -> Result<Option<GateId>, StoreError> {
+        let kept = match self.load_gate_id().await {
+            Err(StoreError::StandingLost) => None,
+            kept => kept?.map(|kept| kept.id),
+        };
+        GateId::next(kept.as_ref(), &self.rows)
     }
 }

@@ -86,7 +86,7 @@ impl Store {
         } = row;
         if plain.format() == Format::V2 {
             columns.insert(OF_TABLE.to_owned(), (*self.table).into());
-            columns.extend(gate.map(|gate| (OF_GATE.to_owned(), gate.id.as_str().into())));
+            columns.extend(gate.map(|gate| (OF_GATE.to_owned(), gate.names().into())));
         }
         let is_due = plain.text("DueTimestamp").is_some();
         let approval = match row::id(&keys) {

@@ -65,7 +65,7 @@ pub struct StoredStandingRow {
     pub keys: (String, String),
     /// The kind, if it is a known one.
     pub kind: Option<StandingKind>,
-    /// The columns, with the service's type annotations, and with the gate and the table of its row MAC.
+    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of the gate.
     pub columns: Map<String, Value>,
     /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`], and not the damaged id of the gate.
     pub row: Option<Result<StandingRow, StoreError>>,
@@ -319,7 +319,7 @@ impl Store {
             columns.insert(STANDING.to_owned(), true.into());
             columns.insert(OF_TABLE.to_owned(), (*self.standing).into());
             if let Some(gate) = self.gate_id_to_list().await? {
-                columns.insert(OF_GATE.to_owned(), gate.id.as_str().into());
+                columns.insert(OF_GATE.to_owned(), gate.names().into());
             }
             rows.push(StoredStandingRow {
                 keys: raw.keys,

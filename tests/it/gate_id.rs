@@ -1,5 +1,7 @@
 //! `HO_GATE_ID` and `HO_ROWS`: the real program on tables.
 
+mod former;
+
 use human_oversight::keys::keyring;
 
 use crate::azurite::{Table, azurite, fresh_table};

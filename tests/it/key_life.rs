@@ -452,3 +452,21 @@ async fn the_start_says_which_receipt_keys_sign_nothing() {
     );
     assert!(log.contains(&words), "{words} in {log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_cannot_be_signed_changes_nothing_and_says_so() {
+    let key = keyring::generate_receipt_key();
+    let gate = TestGate::with(&[("HO_POLICY", grants::POLICY), ("HO_RECEIPT_KEYS", &key)]).await;
+    gate.back(10 * MINUTE);
+    let approval = grants::given(&gate, "10").await;
+    let ended = with_life(&key, &format!("exp={}", written(gate.now() + MINUTE)));
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let settings = [&settings[..], &[("HO_RECEIPT_KEYS", ended.as_str())]].concat();
+    let (said, code) = run(&settings, &["revoke", &approval.id]).await;
+    let why = "nothing was revoked: nothing can be signed";
+    assert!(code == 2 && said.contains(why), "{said}");
+    // Nor did the standing grant end that was given with it.
+    let (said, code) = run(&settings, &["grants"]).await;
+    assert!(code == 0 && said.contains("  active  "), "{said}");
+}

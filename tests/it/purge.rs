@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use human_oversight::keys::keyring;
 use human_oversight::store::{StandingKind, StandingRow};
+use human_oversight_client::types::{Decider, NewApproval};
 use serde_json::json;
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
-use crate::harness::{ALICE, TestGate, request};
+use crate::grants;
+use crate::harness::{ALICE, TestGate, object, request};
 use crate::operate::operate;
 use crate::process::{Process, run};
 
@@ -261,6 +263,62 @@ async fn what_a_revoked_or_dropped_key_has_signed_is_deleted_on_request_alone() 
         );
         assert_eq!(gate.stored().await, []);
         assert_eq!(gate.until_kept(0).await.len(), 0);
+    }
+}
+
+/// `verify`, the list and `purge` hold all rows against the same keys, and what is proved stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_verify_names_is_listed_and_deleted_on_request_also_of_standing_grants() {
+    for revoked in [true, false] {
+        let [old, new] = [(); 2].map(|()| keyring::generate_receipt_key());
+        let policy = ("HO_POLICY", grants::POLICY);
+        let gate = TestGate::with(&[policy, ("HO_RECEIPT_KEYS", &old)]).await;
+        grants::given(&gate, "10").await;
+        // What reads the same is in the same row.
+        let same = || NewApproval {
+            parameters: object(json!({"service": "Billing", "zone": 1})),
+            ..grants::restart()
+        };
+        let both = format!("{new},{old}");
+        let gate = TestGate::at(gate.dir, &[policy, ("HO_RECEIPT_KEYS", &both)]).await;
+        let asked = gate.client.submit(&same()).await.unwrap();
+        grants::approve_with_grant(&gate, &asked, ALICE, ["3600", "10"]).await;
+        gate.until_kept(2).await;
+
+        let (kid, bytes) = old.split_once(':').unwrap();
+        let keys = if revoked {
+            format!("{new},{kid};revoked:{bytes}")
+        } else {
+            new
+        };
+        let settings = backing_store::settings(gate.dir.path());
+        let settings = backing_store::borrowed(&settings);
+        let settings = [&settings[..], &[("HO_RECEIPT_KEYS", keys.as_str())]].concat();
+        let (said, code) = run(&settings, &["verify"]).await;
+        assert!(code == 1 && said.contains("2 problems"), "{said}");
+        let problem = said
+            .lines()
+            .find(|it| it.starts_with("standing row grant/"));
+        let problem = problem.unwrap_or_else(|| panic!("{said}"));
+        let (said, code) = run(&settings, &["list", "--damaged"]).await;
+        assert!(
+            code == 1 && said.contains(problem) && said.ends_with("\n2 cannot be trusted.\n"),
+            "{said}"
+        );
+        let damaged = ["--older-than", "0", "--damaged"];
+        let (said, code) = purge(&settings, &damaged).await;
+        let counted = "and 2 rows that cannot be trusted, would be deleted";
+        assert!(code == 0 && said.contains(counted), "{said}");
+        let (said, code) = purge(&settings, &[&damaged[..], &["--delete"]].concat()).await;
+        assert!(code == 0 && said.contains("and 2 rows that"), "{said}");
+        let (said, code) = run(&settings, &["verify"]).await;
+        assert!(code == 0 && said.contains("0 problems"), "{said}");
+        let (said, code) = run(&settings, &["list", "--damaged"]).await;
+        assert_eq!((said.as_str(), code), ("0 cannot be trusted.\n", 0));
+        // The grant of the new key approves on.
+        let gate = TestGate::at(gate.dir, &[policy, ("HO_RECEIPT_KEYS", &keys)]).await;
+        let used = gate.client.submit(&same()).await.unwrap();
+        assert_eq!(used.decider, Some(Decider::Grant));
     }
 }
 

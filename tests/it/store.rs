@@ -12,7 +12,7 @@ use human_oversight::domain::{Approval, Parameters, Request};
 use human_oversight::keys::{LinkKeys, NamedKey};
 use human_oversight::store::{
     Account, DuePage, GateIdSetting, OpenedBy, RowSettings, RowVersion, StandingKind, StandingRow,
-    Store, StoreError, Versioned,
+    Store, StoreError, Versioned, name_gate,
 };
 use human_oversight::values::{ApprovalId, Digest, Timestamp};
 use human_oversight_client::parameters::sha256;
@@ -595,10 +595,16 @@ async fn a_replaced_gate_id_loses_no_row(ground: Ground) {
     }
     // The next write of the row computes its MAC for the new id.
     let store = ground.open();
-    let (page, _) = store.all(None).await.unwrap();
-    assert_eq!(page[0].columns["odata.gate"], "newest");
+    let gate = async || {
+        let mut row = store.all(None).await.unwrap().0.remove(0).columns;
+        assert_eq!(row["odata.gate"], "newest,new,local");
+        name_gate(&mut row, &keys().unwrap());
+        row["odata.gate"].clone()
+    };
+    assert_eq!(gate().await, "local");
     let row = store.get(id).await.unwrap();
     store.replace(row, None).await.unwrap();
+    assert_eq!(gate().await, "newest");
     store.get(id).await.unwrap();
 }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 use human_oversight_client::types::{Approval, Status};
 use serde_json::json;
 
+use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Log, Mail, TestGate};
 use crate::operate::operate;
 use crate::people::{ESCALATED, payment};
+use crate::process::run;
 
 const CAROL: &str = "carol@example.com";
 const ERIN: &str = "erin@example.com";
@@ -221,4 +223,38 @@ async fn an_escalation_to_people_who_have_left_is_no_news() {
     }
     let page = page_of(&gate, &payment, ALICE).await;
     assert!(!page.contains("more people were asked"), "{page}");
+}
+
+/// The command says what the next sweep will send.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_again_to_who_is_not_on_the_list() {
+    let gate = TestGate::start().await;
+    let asked = gate.ask().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", CAROL)]).await;
+    let mails = gate.mails().len();
+    let through = operate(&gate, json!({"command": "resend", "id": asked.id})).await;
+    assert_eq!(through["queued"], 0, "{through}");
+    let resend = async |list: &str| {
+        let settings = [&settings[..], &[("HO_ALLOWED_APPROVERS", list)]].concat();
+        run(&settings, &["resend", &asked.id]).await
+    };
+    let (said, code) = resend(CAROL).await;
+    let left_out = "people who are not on HO_ALLOWED_APPROVERS get nothing";
+    assert!(
+        code == 1 && said.starts_with("Nothing to send") && said.contains(left_out),
+        "{said}"
+    );
+    gate.sweep().await;
+    assert_eq!(gate.status(&asked.id).await.status, Status::Pending);
+    assert_eq!(gate.mails().len(), mails);
+
+    let (said, code) = resend("alice@example.com,carol@example.com").await;
+    assert!(
+        code == 0 && said.starts_with("1 email is sent again"),
+        "{said}"
+    );
+    let (said, code) = resend("no address").await;
+    assert!(code == 2 && said.contains("HO_ALLOWED_APPROVERS"), "{said}");
 }

@@ -95,7 +95,13 @@ async fn check_pauses(store: &Store) -> Vec<Finding> {
 
 async fn gate_id(store: &Store) -> Finding {
     match store.check_gate_id().await {
-        Ok(id) => Finding::ok(format!("the gate's id is {id}")),
+        Ok((id, former)) => {
+            let former = match former.join(", ") {
+                none if none.is_empty() => none,
+                former => format!(", and was {former}"),
+            };
+            Finding::ok(format!("the gate's id is {id}{former}"))
+        }
         Err(
             error @ (StoreError::GateId { .. }
             | StoreError::GateIdDamaged(_)

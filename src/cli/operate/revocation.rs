@@ -48,6 +48,7 @@ fn refusal(error: Error) -> anyhow::Error {
             anyhow!("the request belongs to the legacy Logic App and ended there")
         }
         Error::Integrity(cause) => anyhow!("the stored request cannot be trusted: {cause}"),
+        Error::Unsigned(cause) => anyhow!("nothing was revoked: {cause}"),
         error => anyhow!(
             "it may be revoked nevertheless, so repeat the command: {}",
             error.cause().unwrap_or("the store cannot be used")

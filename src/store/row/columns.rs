@@ -129,17 +129,27 @@ impl Columns {
         table: &str,
         keys: &LinkKeys,
     ) -> Result<(), StoreError> {
+        self.gate(gates, table, keys).map(drop)
+    }
+
+    /// The one of these gates that a row MAC of version 2 is for, verified.
+    pub(in crate::store) fn gate<'a>(
+        &self,
+        gates: impl IntoIterator<Item = &'a str>,
+        table: &str,
+        keys: &LinkKeys,
+    ) -> Result<&'a str, StoreError> {
         let seal = self.text(SEAL).and_then(|seal| seal.strip_prefix(V2));
         let seal = seal.ok_or_else(|| StoreError::Damaged(SEAL.to_owned()))?;
         let columns = self.canonical();
-        let mut checked = Ok(());
+        let mut broken = "no gate is named".to_owned();
         for gate in gates {
-            checked = keys.verify_row_mac_v2(gate, table, &columns, seal);
-            if checked.is_ok() {
-                break;
+            match keys.verify_row_mac_v2(gate, table, &columns, seal) {
+                Ok(()) => return Ok(gate),
+                Err(error) => broken = error.to_string(),
             }
         }
-        checked.map_err(|broken| StoreError::Damaged(broken.to_string()))
+        Err(StoreError::Damaged(broken))
     }
 
     /// What the row MAC of version 2 covers: all columns but the MAC as text, in canonical JSON (RFC 8785). A
