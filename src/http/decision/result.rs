@@ -114,7 +114,7 @@ pub(super) fn message(
             "Your vote is not needed now: others have given the approvals, or an earlier stage is open. Nothing was recorded."
         }
         DecisionResult::SignInNeeded => {
-            "This request can be decided only by people who sign in. Nothing was recorded."
+            "Nothing was recorded: this was sent without a sign-in, and only people who sign in decide this request."
         }
         DecisionResult::SignInRefused(fault) => {
             return Some(format!(
