@@ -67,7 +67,7 @@ pub use coverage::{Claimed, Counts, Coverage, Mismatch, Performed, Unsettled};
 pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
 pub use decision::{
     Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict,
-    join_lines, join_words,
+    join_lines, join_question, join_words,
 };
 pub use delivery::{
     Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,

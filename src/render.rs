@@ -30,6 +30,7 @@ mod template;
 mod test_email;
 mod text;
 mod time;
+mod unproven;
 
 pub use brand::Brand;
 pub use card::{render_card, render_test_card};

@@ -39,7 +39,7 @@ pub fn is_plain(text: &str) -> bool {
     text.trim() == text && !text.chars().any(is_hidden) && is_nfc(text)
 }
 
-/// Several lines: hidden characters as `\u{…}`, everything else unchanged.
+/// Several lines: hidden characters as `\u{…}`, and the backslash of what looks like that; everything else unchanged.
 pub fn prose(text: &str) -> String {
     escape(&text.replace("\r\n", "\n"), |_, hidden| hidden)
 }
@@ -51,9 +51,10 @@ pub fn part_of_line(text: &str) -> String {
 
 fn escape(text: &str, is_escaped: impl Fn(char, bool) -> bool) -> String {
     let mut out = String::new();
-    for (c, hidden) in characters(text) {
-        if is_escaped(c, hidden) {
-            out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+    let characters = characters(text);
+    for (at, &(c, hidden)) in characters.iter().enumerate() {
+        if is_escaped(c, hidden) || begins_code(&characters[at..]) {
+            out.push_str(&code(c));
         } else {
             out.push(c);
         }
@@ -61,21 +62,42 @@ fn escape(text: &str, is_escaped: impl Fn(char, bool) -> bool) -> String {
     out
 }
 
+/// What stands for a character that does not show.
+pub fn code(c: char) -> String {
+    format!("\\u{{{:x}}}", u32::from(c))
+}
+
+/// Whether a text begins with what could be read as such a code: its backslash is escaped then.
+pub fn begins_code(characters: &[(char, bool)]) -> bool {
+    let is_next = |at: usize, next: char| characters.get(at).is_some_and(|(c, _)| *c == next);
+    if !(is_next(0, '\\') && is_next(1, 'u') && is_next(2, '{')) {
+        return false;
+    }
+    let digits = characters[3..].iter();
+    let digits = digits.take_while(|(c, _)| c.is_ascii_hexdigit()).count();
+    digits > 0 && is_next(3 + digits, '}')
+}
+
 /// Indented JSON with every hidden character as `\uXXXX`, so that it still parses to the same value.
 pub fn json(value: &Value) -> String {
+    json_with_marks(value, |_| false)
+}
+
+/// The same where texts with such names are none of the value's, but stand for what is not shown: they have no quotes.
+pub fn json_with_marks(value: &Value, is_marked: fn(&str) -> bool) -> String {
     let mut out = String::new();
-    write_json(value, 0, &mut out);
+    write_json(value, is_marked, 0, &mut out);
     out
 }
 
-fn write_json(value: &Value, depth: usize, out: &mut String) {
+fn write_json(value: &Value, is_marked: fn(&str) -> bool, depth: usize, out: &mut String) {
     match value {
         Value::String(text) => write_text(text, out),
         Value::Array(items) if !items.is_empty() => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
                 new_line(index, depth + 1, out);
-                write_json(item, depth + 1, out);
+                write_json(item, is_marked, depth + 1, out);
             }
             new_line(0, depth, out);
             out.push(']');
@@ -86,7 +108,10 @@ fn write_json(value: &Value, depth: usize, out: &mut String) {
                 new_line(index, depth + 1, out);
                 write_text(name, out);
                 out.push_str(": ");
-                write_json(member, depth + 1, out);
+                match member {
+                    Value::String(mark) if is_marked(name) => out.push_str(mark),
+                    member => write_json(member, is_marked, depth + 1, out),
+                }
             }
             new_line(0, depth, out);
             out.push('}');

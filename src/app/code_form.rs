@@ -99,6 +99,7 @@ impl App {
             votes: None,
             words: None,
             question: None,
+            typed: 0,
         }
     }
 }

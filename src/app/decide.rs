@@ -38,6 +38,13 @@ pub struct DecisionForm {
 }
 
 impl DecisionForm {
+    /// How many characters were typed.
+    fn typed(&self) -> usize {
+        let texts = [&self.comment, &self.words, &self.question];
+        let texts = texts.into_iter().flatten();
+        texts.map(|it| it.chars().count()).sum()
+    }
+
     fn kind(&self, caller: &Caller) -> FormKind<'_> {
         let is_signed_in = matches!(caller.member, Some(Ok(_)));
         FormKind {
@@ -257,6 +264,7 @@ impl App {
             votes: Some(form.votes),
             words: form.words.clone().filter(|_| !is_v1_rejection),
             question: form.question.clone().filter(|_| !is_v1_rejection),
+            typed: form.typed(),
             code: if is_v1_rejection {
                 CodeCheck::Right
             } else {

@@ -19,6 +19,8 @@ pub enum Error {
     /// The request exists, and this caller may not know it. The cause, which is for the log, if its row cannot
     /// be used either.
     Hidden(Option<Box<Self>>),
+    /// The caller is an approver of the request who is no longer on the operator's list.
+    Unlisted,
     /// The operator has paused operations since then.
     Paused(Timestamp),
     /// The state of the request does not allow it.

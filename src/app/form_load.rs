@@ -5,6 +5,7 @@ use super::error::Error;
 use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::Approval;
+use crate::keys::FormPurpose;
 use crate::store::{Announcement, Versioned};
 use crate::values::ApprovalId;
 
@@ -60,6 +61,20 @@ impl App {
             identified,
             announcement,
         })
+    }
+
+    /// The request of a form that was sent without a sign-in, and the approver for whom its page was made; `None` if the
+    /// token of the form does not say so.
+    pub async fn approver_of_form(
+        &self,
+        id: &ApprovalId,
+        (token, purpose): (&str, FormPurpose),
+    ) -> Option<(Approval, usize)> {
+        let approval = self.store.get(id).await.ok()?.approval;
+        let keys = &self.link_keys;
+        let mut people = 0..approval.approvers.len();
+        let approver = people.find(|it| keys.verify_csrf_token(&approval, *it, purpose, token))?;
+        Some((approval, approver))
     }
 
     /// The token of pages that are shown to an approver.

@@ -59,8 +59,8 @@ impl App {
     /// Loads a request for one of its approvers.
     ///
     /// # Errors
-    /// [`Error::Hidden`] when the caller is not an approver, whatever else is wrong with the row; otherwise as
-    /// [`App::load`].
+    /// [`Error::Hidden`] when the caller is not an approver, whatever else is wrong with the row; [`Error::Unlisted`];
+    /// otherwise as [`App::load`].
     pub async fn load_for_approver(
         &self,
         id: &ApprovalId,
@@ -91,8 +91,8 @@ impl App {
     /// Identifies the caller as an approver.
     ///
     /// # Errors
-    /// When the caller is not an approver, or is one who may not decide: the operator's current list counts,
-    /// not the list at submit.
+    /// [`Error::Hidden`] when the caller is not an approver; [`Error::Unlisted`] when they are one who may not decide:
+    /// the operator's current list counts, not the list at submit.
     pub(super) fn identify(
         &self,
         approval: &Approval,
@@ -113,12 +113,15 @@ impl App {
                 self.find_approver(&approval.approvers, needs_sign_in, Some(ended_at), caller)
             }
         };
-        let may_decide = |identified: &Identified| {
-            let address = &approval.approvers[identified.approver].address;
-            self.config.allowed_approvers.allows(address)
-                && !principal.is_some_and(|person| self.is_same_person(person, address))
+        let address = |identified: &Identified| &approval.approvers[identified.approver].address;
+        let is_principal = |it: &Identified| {
+            principal.is_some_and(|person| self.is_same_person(person, address(it)))
         };
-        let identified = identified.filter(may_decide).ok_or(Error::Hidden(None))?;
+        let identified = identified.filter(|it| !is_principal(it));
+        let identified = identified.ok_or(Error::Hidden(None))?;
+        if !self.config.allowed_approvers.allows(address(&identified)) {
+            return Err(Error::Unlisted);
+        }
         let sign_in = match &caller.member {
             Some(Ok(member)) => self.check_sign_in(approval, identified, member),
             _ => Ok(()),

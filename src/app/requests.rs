@@ -167,7 +167,7 @@ impl App {
                     approver: identified.approver,
                 }))
             }
-            Err(Error::NotFound | Error::Hidden(_)) => Ok(None),
+            Err(Error::NotFound | Error::Hidden(_) | Error::Unlisted) => Ok(None),
             Err(error) => {
                 let id = id.to_string();
                 tracing::warn!(

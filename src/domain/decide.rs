@@ -39,6 +39,8 @@ pub struct CheckedForm {
     pub words: Option<String>,
     /// The question for a changed request; it counts for a rejection alone.
     pub question: Option<String>,
+    /// How many characters were typed, in all of these.
+    pub typed: usize,
     pub code: CodeCheck,
 }
 
@@ -318,11 +320,8 @@ impl Approval {
             return Err(DecisionResult::Contradictory);
         }
         let comment = join_lines(form.comment.as_deref(), form.words.as_deref());
-        let written = [&comment, &form.question].into_iter().flatten();
-        let length: usize = written.map(|it| it.chars().count()).sum();
         let most = self.plan.longest_comment();
-        // That of a request without a plan is checked with its form.
-        if self.plan.keeps_votes() && length > most {
+        if form.typed > most {
             return Err(DecisionResult::CommentTooLong { most });
         }
         let is_refused = |wish| !self.plan.grants.is_some_and(|terms| terms.allows(wish));

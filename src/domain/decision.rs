@@ -174,6 +174,12 @@ pub fn join_lines(comment: Option<&str>, words: Option<&str>) -> Option<String> 
     join(comment, "\n", words)
 }
 
+/// What a person wrote and asked, as one text.
+pub fn join_question(words: Option<&str>, question: Option<&str>) -> Option<String> {
+    let question = question.map(|it| format!("Asked for changes: {it}"));
+    join(words, "\n", question.as_deref())
+}
+
 fn join(one: Option<&str>, between: &str, other: Option<&str>) -> Option<String> {
     match (one, other) {
         (Some(one), Some(other)) => Some(format!("{one}{between}{other}")),

@@ -88,6 +88,12 @@ impl Ballot {
         question_for_agent(Some(self.assurance), self.question.as_deref())
     }
 
+    /// Whether anyone with the link can have written its words.
+    pub fn has_unproven_words(&self) -> bool {
+        self.words_for_agent() != self.words()
+            || self.question_for_agent() != self.question.as_deref()
+    }
+
     /// Whether the agent gets any words of the person.
     pub(super) fn tells_agent(&self) -> bool {
         self.words_for_agent().is_some() || self.question_for_agent().is_some()

@@ -58,7 +58,7 @@ pub(super) fn cause_of(error: &Error) -> Cow<'_, str> {
         Error::NotFound(why) => (*why).into(),
         Error::Forbidden(detail) | Error::MediaType(detail) => (*detail).into(),
         Error::BadRequest(detail) | Error::TooLarge(detail) => detail.into(),
-        Error::Conflict(_) => error.detail().into(),
+        Error::Conflict(_) | Error::Unlisted => error.detail().into(),
         Error::Invalid(errors) => invalid_members(errors).into(),
         error => error.title().into(),
     }

@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use tracing::Instrument;
 
 use draft::Draft;
@@ -34,7 +34,7 @@ use super::extract::{Id, parameter};
 use super::json::content_type;
 use super::origin;
 use crate::app::{self, App, Caller, Identified};
-use crate::domain::Approval;
+use crate::domain::{Approval, DecisionResult};
 use crate::values::ApprovalId;
 
 pub(super) async fn open(
@@ -75,7 +75,8 @@ pub(super) async fn decide(
     };
     caller.link = link;
     let caller = Arc::new(caller);
-    match apply(&app, &id, &caller, action).await {
+    let action = Arc::new(action);
+    match apply(&app, &id, &caller, &action).await {
         Ok((approval, identified, draft)) => {
             let cookies = draft.cookies(&app, &approval, identified.approver);
             let mut response = pages::redirect(&approval, &caller.link, cookies);
@@ -84,8 +85,29 @@ pub(super) async fn decide(
             }
             to_approver(response)
         }
-        Err(error) => failure::show_error(&app, &caller, Some(Id(id)), error),
+        Err(error) => {
+            let kept = match (&caller.member, &error) {
+                (Some(Err(_)), Error::NotFound(_)) => keep_for_approver(&app, &id, &action).await,
+                _ => Vec::new(),
+            };
+            let response = failure::show_error(&app, &caller, Some(Id(id)), error);
+            (AppendHeaders(kept), response).into_response()
+        }
     }
+}
+
+/// What a form leaves behind that came without a sign-in, as after the end of a session: the page shows it after the
+/// sign-in, to the approver alone for whom the page with the form was made.
+async fn keep_for_approver(
+    app: &App,
+    id: &ApprovalId,
+    action: &Action,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let Some((approval, approver)) = app.approver_of_form(id, action.token()).await else {
+        return Vec::new();
+    };
+    let draft = Draft::after(action, DecisionResult::SignInNeeded);
+    draft.cookies(app, &approval, approver)
 }
 
 fn read_form(app: &App, id: Result<Id, Error>, parts: &Parts) -> Result<(ApprovalId, Form), Error> {
@@ -109,19 +131,19 @@ async fn apply(
     app: &Arc<App>,
     id: &ApprovalId,
     caller: &Arc<Caller>,
-    action: Action,
+    action: &Arc<Action>,
 ) -> Result<(Approval, Identified, Draft), Error> {
-    let (app, id, caller) = (app.clone(), id.clone(), caller.clone());
+    let (app, id, caller, action) = (app.clone(), id.clone(), caller.clone(), action.clone());
     // Boxed, since the task moves it.
     let applying = Box::pin(async move {
-        let (approval, (identified, result)) = match &action {
+        let (approval, (identified, result)) = match &*action {
             Action::Decide(form) => app.decide(&id, &caller, form).await?,
             Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
             Action::Reveal(form) => app.reveal_values(&id, &caller, form).await?,
             Action::RevokeGrant(form) => app.revoke_grant(&id, &caller, form).await?,
             Action::HandOver(form, wish) => app.hand_over(&id, &caller, form, wish).await?,
         };
-        Ok((approval, identified, Draft::after(action, result)))
+        Ok((approval, identified, Draft::after(&action, result)))
     });
     let applied = tokio::spawn(applying.in_current_span()).await;
     applied.unwrap_or_else(|_| Err(app::Error::Bug.into()))

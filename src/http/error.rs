@@ -25,6 +25,8 @@ pub(super) enum Error {
     NotFound(&'static str),
     /// The same, where something is wrong that this caller may not know. It is for the log.
     Hidden(Box<Self>),
+    /// The approver is no longer on the operator's list.
+    Unlisted,
     MethodNotAllowed,
     /// The body did not arrive in time.
     TooSlow,
@@ -92,7 +94,7 @@ impl Error {
         use StatusCode as S;
         match self {
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad-request", "The request is malformed"),
-            Self::Forbidden(_) | Self::NotAnAgent(_) => {
+            Self::Forbidden(_) | Self::NotAnAgent(_) | Self::Unlisted => {
                 (S::FORBIDDEN, "forbidden", "The call is not allowed")
             }
             Self::Paused(_) => (S::FORBIDDEN, "paused", "Operations are paused"),
@@ -118,7 +120,7 @@ impl Error {
             Self::RejectedBefore { .. } => (
                 S::CONFLICT,
                 "rejected-before",
-                "An approver rejected exactly this before",
+                "An approver rejected the same before",
             ),
             Self::Conflict(_) => (
                 S::CONFLICT,
@@ -190,6 +192,10 @@ impl Error {
             Self::Forbidden(detail) | Self::MediaType(detail) => (*detail).to_owned(),
             Self::Encoding => "Send the body without a Content-Encoding.".to_owned(),
             Self::NotAnAgent(why) => why.text().to_owned(),
+            Self::Unlisted => {
+                "This approver is not on the list of approvers any more (HO_ALLOWED_APPROVERS)."
+                    .to_owned()
+            }
             Self::SignIn(_) => "A person decides, signed in with a browser.".to_owned(),
             Self::NotFound(_) | Self::Hidden(_) => {
                 "Check the address. An id that was never submitted looks the same as one that is not \
@@ -223,7 +229,7 @@ impl Error {
             }
             Self::Plan(fault) => format!("Nothing was stored and no person was asked: {fault}."),
             Self::RejectedBefore { id, at } => format!(
-                "An approver rejected exactly this at {at} (request {id}), and the operator's policy refuses \
+                "An approver rejected what reads the same at {at} (request {id}), and the operator's policy refuses \
                  what was rejected. Do not submit it again: only the operator can allow it. Nothing was stored \
                  and no person was asked."
             ),
@@ -319,6 +325,7 @@ impl From<app::Error> for Error {
                 "the request is not this caller's: another key, or a link or sign-in of no approver",
             ),
             app::Error::Hidden(Some(error)) => Self::Hidden(Box::new((*error).into())),
+            app::Error::Unlisted => Self::Unlisted,
             app::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
             app::Error::Paused(since) => Self::Paused(since),
             app::Error::Conflict(reason) => Self::Conflict(reason),

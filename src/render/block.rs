@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::diff::Diff;
+use super::secrets::Secrets;
 use super::text::Text;
 
 /// A value for display.
@@ -62,9 +63,10 @@ impl Block {
     /// The block of the parameters. `write` prepares each text: a mail defangs it.
     pub(super) fn of_parameters(
         parameters: &Value,
+        secrets: Secrets,
         write: &mut impl FnMut(&str) -> String,
     ) -> Self {
-        let mut block = Self::new(parameters, write);
+        let mut block = Self::new(parameters, secrets, write);
         let names = parameters.as_object().map(Map::keys);
         let summary = names.and_then(|mut names| names.position(|name| name == SUMMARY));
         if let (Self::Members(members), Some(at)) = (&mut block, summary) {
@@ -73,21 +75,41 @@ impl Block {
         block
     }
 
-    pub(super) fn new(value: &Value, write: &mut impl FnMut(&str) -> String) -> Self {
+    pub(super) fn new(
+        value: &Value,
+        secrets: Secrets,
+        write: &mut impl FnMut(&str) -> String,
+    ) -> Self {
         match value {
             Value::Null => Self::Word("null"),
             Value::Bool(true) => Self::Word("true"),
             Value::Bool(false) => Self::Word("false"),
             Value::Number(number) => Self::Value(Text::new(&write(&number.to_string()))),
             Value::String(text) => Self::of_text(text, write),
-            Value::Array(items) => Self::of_array(items, write),
+            Value::Array(items) => Self::of_array(items, secrets, write),
             Value::Object(members) if members.is_empty() => Self::Label("no members"),
             Value::Object(members) => Self::Members(
                 members
                     .iter()
-                    .map(|(name, member)| (Text::of_name(&write(name)), Self::new(member, write)))
+                    .map(|(name, member)| {
+                        let shown = Text::of_name(&write(name));
+                        (shown, Self::of_member(name, member, secrets, write))
+                    })
                     .collect(),
             ),
+        }
+    }
+
+    /// The value of a member, or what stands for it.
+    pub(super) fn of_member(
+        name: &str,
+        member: &Value,
+        secrets: Secrets,
+        write: &mut impl FnMut(&str) -> String,
+    ) -> Self {
+        match member {
+            Value::String(mark) if secrets.are_withheld(name) => Self::Value(Text::new(mark)),
+            member => Self::new(member, secrets, write),
         }
     }
 
@@ -113,7 +135,7 @@ impl Block {
         }
     }
 
-    fn of_array(items: &[Value], write: &mut impl FnMut(&str) -> String) -> Self {
+    fn of_array(items: &[Value], secrets: Secrets, write: &mut impl FnMut(&str) -> String) -> Self {
         if items.is_empty() {
             return Self::Label("empty list");
         }
@@ -121,7 +143,11 @@ impl Block {
             let rows = items.iter().filter_map(Value::as_object);
             return Self::Table(Table {
                 rows: rows
-                    .map(|row| row.values().map(|cell| Self::new(cell, write)).collect())
+                    .map(|row| {
+                        row.iter()
+                            .map(|(name, cell)| Self::of_member(name, cell, secrets, write))
+                            .collect()
+                    })
                     .collect(),
                 names: names
                     .into_iter()
@@ -130,7 +156,8 @@ impl Block {
                 more: 0,
             });
         }
-        Self::Items(items.iter().map(|item| Self::new(item, write)).collect())
+        let items = items.iter().map(|item| Self::new(item, secrets, write));
+        Self::Items(items.collect())
     }
 
     /// The number of values in it.

@@ -9,7 +9,7 @@ use super::parameters::describe_absence;
 use super::plan::{describe_needed, escalated_to};
 use super::quotes::{label, quoted};
 use super::request::parameters;
-use super::secrets::{Hidden, Withheld};
+use super::secrets::{Hidden, Secrets, Withheld};
 use super::subject::short_id;
 use super::text::{Text, truncate};
 use crate::domain::{Approval, ChannelEvent, Decider, EventKind};
@@ -153,11 +153,13 @@ fn summary(approval: &Approval) -> Vec<(String, String)> {
     let parameters = Withheld::InEmail.withhold(parameters(approval), &mut Hidden::default());
     let named = approval.plan.summary.iter();
     let named = named.map(|pointer| {
+        let name = pointer.tokens().last().map_or("", String::as_str);
         let value = match pointer.find(&parameters) {
+            Some(Value::String(mark)) if Secrets::Withheld.are_withheld(name) => mark.clone(),
             None => label(describe_absence(pointer, &parameters)),
             Some(Value::String(text)) if text.is_empty() => label("empty text"),
             Some(Value::String(text)) => quoted(text, line(&mark_spaces(text), VALUE_CHARS)),
-            Some(value) => line(&reveal::json(value), VALUE_CHARS),
+            Some(value) => line(&Secrets::Withheld.json(value), VALUE_CHARS),
         };
         let name = pointer.tokens().join(" › ");
         (line(&name, VALUE_CHARS), value)

@@ -8,10 +8,11 @@ use super::block::Block;
 use super::diff::Diff;
 use super::fold::fold_changes;
 use super::request::parameters;
-use super::secrets::{Hidden, Withheld};
+use super::secrets::{Hidden, Secrets, Withheld};
 use super::subject::short_id;
 use super::text::Text;
 use super::time::{Sentence, Zone};
+use super::unproven::describe_agents_part;
 use crate::domain::{Approval, Assurance, Decision, State, Superseded};
 use crate::reveal::{self, is_secret_name};
 use crate::values::{Address, ApprovalId};
@@ -25,8 +26,8 @@ pub(super) struct ChangesView {
     pub(super) comment: Option<String>,
     /// What the approver asked.
     pub(super) question: Option<String>,
-    /// Whether anyone with the link of that approver can have written these.
-    pub(super) by_link: bool,
+    /// What the agent got, where anyone with the link of that approver can have written these.
+    pub(super) by_link: Option<String>,
     /// Its action, if that was another.
     pub(super) action: Option<String>,
     /// On whose behalf the agent acted and acts, if that is not the same.
@@ -66,9 +67,11 @@ impl ChangesView {
         let comment = decision.and_then(Decision::words).map(|it| prose(&it));
         let question = decision.and_then(|it| it.question.as_deref());
         let question = question.map(&mut prose);
-        let by_link = decision.and_then(|it| it.by.assurance()) == Some(Assurance::LinkOnly);
+        let by_link = decision.filter(|it| it.by.assurance() == Some(Assurance::LinkOnly));
         Self {
-            by_link: by_link && (comment.is_some() || question.is_some()),
+            by_link: by_link
+                .filter(|_| comment.is_some() || question.is_some())
+                .map(|it| describe_agents_part(it.preset.as_deref())),
             comment,
             question,
             ending: Some(describe_end(earlier, zone)),
@@ -91,7 +94,7 @@ impl ChangesView {
             ending: None,
             comment: None,
             question: None,
-            by_link: false,
+            by_link: None,
             action: None,
             on_behalf_of: None,
             parameters: Changed::Unknown,
@@ -258,6 +261,7 @@ fn label(
 fn show(value: &Value, withheld: Withheld, write: &mut impl FnMut(&str) -> String) -> Block {
     Block::new(
         &withheld.withhold(value.clone(), &mut Hidden::default()),
+        Secrets::Withheld,
         write,
     )
 }
@@ -320,7 +324,7 @@ mod tests {
             "apiKey:    (removed, and withheld)",
             "password:  (changed, and withheld)",
             "secret:    (added, and withheld)",
-            "    token:  «withheld, 1 characters»",
+            "    token:  «withheld, 1 character»",
         ] {
             assert!(shown.lines().any(|it| it == line), "{shown}");
         }

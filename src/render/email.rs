@@ -16,11 +16,12 @@ use super::request::{
     EarlierView, RequestView, describe_ending, describe_execution, describe_others, error_text,
     format_duration, locked_addresses, parameters,
 };
-use super::secrets::Withheld;
+use super::secrets::{Secrets, Withheld};
 use super::subject::{correlation_in_email, short_id, subject};
 use super::template::render;
 use super::text::Text;
 use super::time::{Sentence, Time};
+use super::unproven::describe_agents_part;
 use crate::domain::{Approval, Decision, Earlier, Notice, SendAttempt};
 use crate::mailer::Email;
 use crate::policy::Pointer;
@@ -124,7 +125,7 @@ struct OutcomeEmail<'a> {
     /// What the approver asks for a changed request.
     question: Option<String>,
     /// Whether anyone with the link can have written these.
-    is_unproven: bool,
+    unproven: Option<String>,
     /// What the agent says about a failure.
     error: Option<String>,
     /// What is left for the approver to do.
@@ -140,7 +141,7 @@ struct News {
     before: Option<Sentence>,
     comment: Option<String>,
     question: Option<String>,
-    is_unproven: bool,
+    unproven: Option<String>,
     error: Option<String>,
     advice: Option<&'static str>,
 }
@@ -246,6 +247,7 @@ fn render_request(
         is_known_agent,
         action,
         parameters,
+        secrets: withholding,
         hidden,
         mut alarms,
     } = RequestView::new(approval, withheld);
@@ -256,7 +258,7 @@ fn render_request(
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
         ParameterDisclosure::Full | ParameterDisclosure::Redacted => shorten(
-            &parameters,
+            (&parameters, withholding),
             &approval.plan.summary,
             (hidden.count, share),
             &mut defanger,
@@ -349,9 +351,10 @@ fn render_outcome(
         before,
         comment: approval.decision().and_then(Decision::words),
         question: approval.decision().and_then(|it| it.question.clone()),
-        is_unproven: approval
+        unproven: approval
             .decision()
-            .is_some_and(Decision::has_unproven_words),
+            .filter(|it| it.has_unproven_words())
+            .map(|it| describe_agents_part(it.preset.as_deref())),
         error: error_text(approval, now).filter(|_| attempt.notice == Notice::Failure),
         advice: (attempt.notice == Notice::Failure).then_some(ADVICE),
     };
@@ -381,7 +384,7 @@ fn render_news(
         question: news
             .question
             .map(|words| defanger.defang(&reveal::prose(&words))),
-        is_unproven: news.is_unproven,
+        unproven: news.unproven,
         error: news.error.map(|error| defanger.defang(&error)),
         advice: news.advice,
         is_defanged: defanger.changed,
@@ -412,7 +415,7 @@ fn render_later(
         before: describe_ending(approval, None, &brand.zone, now),
         comment: None,
         question: None,
-        is_unproven: false,
+        unproven: None,
         error: None,
         advice: None,
     };
@@ -433,7 +436,7 @@ fn render_escalation(
         before: None,
         comment: None,
         question: None,
-        is_unproven: false,
+        unproven: None,
         error: None,
         advice: can_vote.then_some(STILL_OPEN),
     };
@@ -442,12 +445,14 @@ fn render_escalation(
 
 /// The parameters as an email shows them; with a sentence about what is missing.
 fn shorten(
-    parameters: &Value,
+    (parameters, secrets): (&Value, Secrets),
     summary: &[Pointer],
     (hidden, share): (usize, usize),
     defanger: &mut Defanger,
 ) -> (Option<ParametersView>, Option<String>) {
-    let whole = ParametersView::new(parameters, summary, &mut |text| defanger.defang(text));
+    let whole = ParametersView::new(parameters, secrets, summary, &mut |text| {
+        defanger.defang(text)
+    });
     let shown = fold(whole.clone(), share);
     let omission = match (shown == whole, hidden) {
         (true, 0) => None,

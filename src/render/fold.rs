@@ -12,6 +12,9 @@ const SHOWN_BYTES: usize = 8_000;
 const VALUE_LINES: usize = 20;
 const SHOWN_LEVELS: usize = 8;
 
+/// What stands for a value of one line that has no room.
+const LEFT_OUT: &str = "only on the page";
+
 /// How much of what changed an email shows at most, above the parameters.
 const CHANGED_LINES: usize = 60;
 const CHANGED_BYTES: usize = 3_000;
@@ -89,7 +92,7 @@ impl Room {
 
     fn fold_level(&mut self, block: Block) -> Block {
         match block {
-            Block::Value(text) if !self.take(&text) => Block::Folded(1),
+            Block::Value(text) if !self.take(&text) => Block::Label(LEFT_OUT),
             Block::Lines(Lines { mut lines, more }) => {
                 let shown = self.fitting(lines.iter());
                 let more = more + lines.len() - shown;
@@ -190,11 +193,12 @@ fn with_rest<T>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::secrets::Secrets;
     use super::*;
     use serde_json::{Value, json};
 
     fn folded(value: Value) -> Block {
-        let whole = ParametersView::new(&value, &[], &mut str::to_owned);
+        let whole = ParametersView::new(&value, Secrets::Withheld, &[], &mut str::to_owned);
         fold(whole, 1).rest.unwrap()
     }
 
@@ -234,7 +238,7 @@ mod tests {
         assert_eq!(
             folded(json!({"long": "x".repeat(9_000), "short": "y"})),
             Block::Members(vec![
-                (Text::new("long"), Block::Folded(1)),
+                (Text::new("long"), Block::Label(LEFT_OUT)),
                 (Text::new("short"), Block::Value(Text::new("y")))
             ])
         );

@@ -19,6 +19,7 @@ use super::subject::short_id;
 use super::template::render;
 use super::text::Text;
 use super::time::{Sentence, Time};
+use super::unproven::describe_agents_part;
 use crate::domain::{Approval, Decision, Earlier, Execution, Status};
 use crate::reveal::{self, Alarms};
 use crate::values::{Address, Timestamp};
@@ -175,7 +176,7 @@ struct Whole {
 struct Ending {
     what: Sentence,
     /// Whether anyone with the link can have written the comment.
-    unproven: bool,
+    unproven: Option<String>,
     comment: Option<String>,
     /// What the approver asks for a changed request.
     question: Option<String>,
@@ -198,7 +199,8 @@ impl<'a> DecisionPage<'a> {
         let approver = approval.approvers[index].address.as_str();
         let view = RequestView::new(approval, withheld.then_some(Withheld::OnPage));
         let summary = &approval.plan.summary;
-        let parameters = ParametersView::new(&view.parameters, summary, &mut str::to_owned);
+        let parameters =
+            ParametersView::new(&view.parameters, view.secrets, summary, &mut str::to_owned);
         let zone = &style.brand.zone;
         let is_pending = approval.status(now) == Status::Pending;
         let changes = earlier.superseded.as_ref().map(|superseded| {
@@ -238,7 +240,8 @@ impl<'a> DecisionPage<'a> {
                 what,
                 unproven: approval
                     .decision()
-                    .is_some_and(Decision::has_unproven_words),
+                    .filter(|it| it.has_unproven_words())
+                    .map(|it| describe_agents_part(it.preset.as_deref())),
                 question: approval
                     .decision()
                     .and_then(|decision| decision.question.as_deref())
@@ -263,7 +266,7 @@ impl<'a> DecisionPage<'a> {
             short_id: short_id(&request.id),
             is_long: parameters.height() + changed > LONG,
             parameters,
-            json: reveal::json(&view.parameters),
+            json: view.secrets.json(&view.parameters),
             alarms: view.alarms,
             earlier: EarlierView::new(&earlier.rejections, zone, reveal::prose),
             changes,
@@ -296,8 +299,13 @@ impl<'a> DecisionPage<'a> {
         let view = RequestView::new(approval, None);
         let withheld = RequestView::new(approval, Some(Withheld::OnPage));
         self.whole = Some(Whole {
-            parameters: ParametersView::new(&view.parameters, &[], &mut str::to_owned),
-            json: reveal::json(&view.parameters),
+            parameters: ParametersView::new(
+                &view.parameters,
+                view.secrets,
+                &[],
+                &mut str::to_owned,
+            ),
+            json: view.secrets.json(&view.parameters),
             alarms: withheld.hidden.alarms,
         });
     }

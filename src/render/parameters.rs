@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::block::Block;
-use super::secrets::is_inside_withheld;
+use super::secrets::{Secrets, is_inside_withheld};
 use super::text::Text;
 use crate::policy::Pointer;
 
@@ -27,6 +27,7 @@ impl ParametersView {
     /// a mail defangs it.
     pub(super) fn new(
         parameters: &Value,
+        secrets: Secrets,
         summary: &[Pointer],
         write: &mut impl FnMut(&str) -> String,
     ) -> Self {
@@ -34,8 +35,9 @@ impl ParametersView {
         let mut first = Vec::new();
         for pointer in summary {
             let path = pointer.tokens();
+            let member = path.last().map_or("", String::as_str);
             let block = match pointer.find(parameters) {
-                Some(value) => Block::new(value, write),
+                Some(value) => Block::of_member(member, value, secrets, write),
                 None => Block::Label(describe_absence(pointer, parameters)),
             };
             let name = path.join(" › ");
@@ -49,7 +51,7 @@ impl ParametersView {
         let has_rest = first.is_empty() || rest.as_object().is_none_or(|it| !it.is_empty());
         Self {
             first: (!first.is_empty()).then_some(Block::Members(first)),
-            rest: has_rest.then(|| Block::of_parameters(&rest, write)),
+            rest: has_rest.then(|| Block::of_parameters(&rest, secrets, write)),
         }
     }
 
@@ -97,7 +99,8 @@ mod tests {
             .iter()
             .map(|it| Pointer::parse(it).unwrap())
             .collect();
-        ParametersView::new(&parameters, &summary, &mut str::to_owned).in_plain_text()
+        ParametersView::new(&parameters, Secrets::Withheld, &summary, &mut str::to_owned)
+            .in_plain_text()
     }
 
     #[test]

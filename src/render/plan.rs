@@ -5,7 +5,8 @@ use askama::Template;
 use super::hand_over::describe_place;
 use super::template::render;
 use super::time::{Sentence, Zone};
-use crate::domain::{Approval, Ballot, Place, Plan, Role, Status, Tally, Verdict, join_lines};
+use super::unproven::describe_agents_part;
+use crate::domain::{Approval, Ballot, Place, Plan, Role, Status, Tally, Verdict, join_question};
 use crate::reveal;
 use crate::values::{Address, Timestamp};
 
@@ -29,8 +30,8 @@ pub(super) struct PlanView {
 pub(super) struct VoteView {
     pub(super) what: Sentence,
     pub(super) comment: Option<String>,
-    /// Whether anyone with the link of that approver can have voted and written the comment.
-    pub(super) by_link: bool,
+    /// What the agent got, where anyone with the link of that approver can have voted and written the comment.
+    pub(super) by_link: Option<String>,
 }
 
 impl PlanView {
@@ -68,10 +69,11 @@ impl PlanView {
         let ballots = approval.votes.iter().map(|vote| &vote.ballot);
         let votes = ballots.map(|ballot| VoteView {
             what: describe_vote(approval, ballot, zone),
-            comment: join_lines(ballot.words().as_deref(), ballot.question.as_deref())
+            comment: join_question(ballot.words().as_deref(), ballot.question.as_deref())
                 .map(|it| show(&reveal::prose(&it))),
-            by_link: ballot.words_for_agent() != ballot.words()
-                || ballot.question_for_agent() != ballot.question.as_deref(),
+            by_link: ballot
+                .has_unproven_words()
+                .then(|| describe_agents_part(ballot.preset.as_deref())),
         });
         Some(Self {
             because,

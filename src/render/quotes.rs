@@ -17,7 +17,9 @@ pub(super) fn is_like_label(name: &str) -> bool {
 pub(super) fn needs_quotes(value: &str) -> bool {
     let value = value.trim();
     let is_like_label = value.starts_with('(') && value.ends_with(')');
-    is_like_label || value.starts_with('"') || serde_json::from_str::<IgnoredAny>(value).is_ok()
+    is_like_label
+        || value.starts_with(['"', '«'])
+        || serde_json::from_str::<IgnoredAny>(value).is_ok()
 }
 
 /// A text as `shown`, which may be a part of it, in quotes if it needs them.

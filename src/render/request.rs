@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::hand_over::describe_place;
 use super::plan::describe_needed;
-use super::secrets::{Hidden, Withheld};
+use super::secrets::{Hidden, Secrets, Withheld};
 use super::time::{Sentence, Zone};
 use crate::domain::{
     Approval, Assurance, Decision, EarlierRejections, Execution, LateDecision, Revoker, State,
@@ -22,6 +22,7 @@ pub(super) struct RequestView {
     pub(super) is_known_agent: bool,
     pub(super) action: String,
     pub(super) parameters: Value,
+    pub(super) secrets: Secrets,
     /// What is withheld.
     pub(super) hidden: Hidden,
     pub(super) alarms: Alarms,
@@ -48,6 +49,7 @@ impl RequestView {
             is_known_agent: request.is_agent_known(),
             action: reveal::prose(&request.action),
             parameters,
+            secrets: withheld.map_or(Secrets::Shown, |_| Secrets::Withheld),
             hidden,
             alarms,
         }

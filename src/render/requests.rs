@@ -9,7 +9,7 @@ use super::grant::GrantView;
 use super::page::PageStyle;
 use super::quotes::quoted;
 use super::request::{format_duration, parameters};
-use super::secrets::{Hidden, Withheld};
+use super::secrets::{Hidden, Secrets, Withheld};
 use super::subject::sum_of_money;
 use super::template::render;
 use super::text::{Text, truncate};
@@ -187,7 +187,9 @@ fn summary(approval: &Approval) -> Vec<Parameter> {
     let parameters = Withheld::OnPage.withhold(parameters(approval), &mut Hidden::default());
     let pointers = approval.plan.summary.iter();
     let named = pointers.filter_map(|pointer| {
+        let name = pointer.tokens().last().map_or("", String::as_str);
         let value = match pointer.find(&parameters)? {
+            Value::String(mark) if Secrets::Withheld.are_withheld(name) => mark.clone(),
             Value::String(text) => quoted(text, truncate(text, VALUE_CHARS)),
             value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
             _ => return None,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::reveal::{Alarms, is_secret_name};
+use crate::reveal::{self, Alarms, is_secret_name};
 
 /// Where values are withheld.
 #[derive(Clone, Copy)]
@@ -12,6 +12,28 @@ pub(super) enum Withheld {
     All,
     /// On a page that was opened by the link alone.
     OnPage,
+}
+
+/// Whether texts under the names of secrets stand for values that are withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrets {
+    Withheld,
+    Shown,
+}
+
+impl Secrets {
+    /// Whether a text under this name stands for a value that is withheld.
+    pub(super) fn are_withheld(self, name: &str) -> bool {
+        self == Self::Withheld && is_secret_name(name)
+    }
+
+    /// The exact JSON.
+    pub(super) fn json(self, value: &Value) -> String {
+        match self {
+            Self::Withheld => reveal::json_with_marks(value, is_secret_name),
+            Self::Shown => reveal::json(value),
+        }
+    }
 }
 
 /// What was withheld.
@@ -44,7 +66,13 @@ impl Withheld {
         let words = match (self, value) {
             (Self::InEmail | Self::All, _) => NOT_IN_MAIL.to_owned(),
             (Self::OnPage, Value::String(text)) => {
-                format!("{WITHHELD}, {} characters", text.chars().count())
+                let count = text.chars().count();
+                let characters = if count == 1 {
+                    "character"
+                } else {
+                    "characters"
+                };
+                format!("{WITHHELD}, {count} {characters}")
             }
             (Self::OnPage, _) => WITHHELD.to_owned(),
         };
@@ -112,5 +140,7 @@ mod tests {
         let shown = Withheld::OnPage.withhold(value, &mut hidden);
         assert_eq!(shown["nested"][0]["api-key"], "«withheld, 2 characters»");
         assert_eq!(shown["connection_string"], "«withheld»");
+        let shown = Withheld::OnPage.withhold(json!({"pin": "7"}), &mut hidden);
+        assert_eq!(shown["pin"], "«withheld, 1 character»");
     }
 }

@@ -5,7 +5,9 @@ use askama::Template;
 use unicode_bidi::{BidiClass, bidi_class};
 
 use super::quotes::{is_like_label, label, needs_quotes};
-use crate::reveal::{characters, name_characters, value_characters, within_quotes};
+use crate::reveal::{
+    begins_code, characters, code, name_characters, value_characters, within_quotes,
+};
 
 /// A text as the spans of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
@@ -16,6 +18,7 @@ use crate::reveal::{characters, name_characters, value_characters, within_quotes
               {% when Span::RightToLeft(text) %}<bdi dir=\"rtl\">{{ text }}</bdi>\
               {% when Span::Number(text) %}<bdi dir=\"ltr\">{{ text }}</bdi>\
               {% when Span::Label(words) %}<em>{{ words }}</em>\
+              {% when Span::Backslash %}\\\
               {% endmatch %}{% endfor %}"
 )]
 pub(super) struct Text {
@@ -31,6 +34,7 @@ pub(super) struct Text {
               {% when Span::RightToLeft(text) %}<span dir=\"rtl\">{{ text }}</span>\
               {% when Span::Number(text) %}<span dir=\"ltr\">{{ text }}</span>\
               {% when Span::Label(words) %}<em>{{ words }}</em>\
+              {% when Span::Backslash %}\\\
               {% endmatch %}{% endfor %}"
 )]
 pub(super) struct MailText {
@@ -47,6 +51,8 @@ enum Span {
     Number(String),
     /// Words of the gate's own.
     Label(String),
+    /// The backslash of a text that reads as the code of a character, which only plain text takes for one.
+    Backslash,
 }
 
 impl Span {
@@ -54,6 +60,7 @@ impl Span {
         match self {
             Self::Plain(text) | Self::Hidden(text) | Self::Label(text) => text,
             Self::RightToLeft(text) | Self::Number(text) => text,
+            Self::Backslash => BACKSLASH,
         }
     }
 
@@ -64,9 +71,13 @@ impl Span {
             Self::RightToLeft(text) => format!("\u{2067}{text}\u{2069}"),
             Self::Number(text) => format!("\u{2066}{text}\u{2069}"),
             Self::Label(words) => label(words),
+            Self::Backslash => BACKSLASH.to_owned(),
         }
     }
 }
+
+/// The code of a backslash.
+const BACKSLASH: &str = "\\u{5c}";
 
 /// What stands for an empty name.
 const EMPTY_NAME: &str = "«empty name»";
@@ -114,18 +125,23 @@ impl Text {
 
     fn of_characters(mut rest: &[(char, bool)]) -> Self {
         let mut spans: Vec<Span> = Vec::new();
-        while let Some(&(first, hidden)) = rest.first() {
-            let length = match kind(first, hidden) {
-                Kind::Hidden => 1,
+        while let Some(&(first, _)) = rest.first() {
+            let kind_at = |at: usize| match rest[at] {
+                ('\\', _) if begins_code(&rest[at..]) => Kind::Backslash,
+                (c, hidden) => kind(c, hidden),
+            };
+            let first_kind = kind_at(0);
+            let length = match first_kind {
+                Kind::Hidden | Kind::Backslash => 1,
                 Kind::RightToLeft => right_to_left_run(rest),
-                kind => rest
-                    .iter()
-                    .take_while(|(c, hidden)| self::kind(*c, *hidden) == kind)
+                kind => (0..rest.len())
+                    .take_while(|at| kind_at(*at) == kind)
                     .count(),
             };
             let run: String = rest[..length].iter().map(|(c, _)| *c).collect();
-            spans.push(match kind(first, hidden) {
-                Kind::Hidden => Span::Hidden(format!("\\u{{{:x}}}", u32::from(first))),
+            spans.push(match first_kind {
+                Kind::Hidden => Span::Hidden(code(first)),
+                Kind::Backslash => Span::Backslash,
                 Kind::RightToLeft => Span::RightToLeft(run),
                 Kind::Number => Span::Number(run),
                 Kind::Plain => Span::Plain(run),
@@ -289,6 +305,7 @@ enum Kind {
     Hidden,
     RightToLeft,
     Number,
+    Backslash,
 }
 
 fn kind(c: char, hidden: bool) -> Kind {

@@ -20,11 +20,11 @@ pub(super) fn mixes_directions(line: &str) -> bool {
         && line.split(is_letter).any(has_several)
 }
 
-/// The first number of a word that has digits of ASCII and others. Full-width ones are those of ASCII.
+/// The first number of a word that has digits of ASCII and others, such as full-width ones.
 pub(super) fn mixed_number(word: &str) -> Option<String> {
     let is_mixed = |number: &String| {
         let digits = || number.chars().filter(|c| is_digit(*c));
-        digits().any(|c| c.is_ascii()) && digits().any(|c| !c.is_ascii() && !is_full_width(c))
+        digits().any(|c| c.is_ascii()) && digits().any(|c| !c.is_ascii())
     };
     numbers(word).into_iter().find(is_mixed)
 }
@@ -54,10 +54,6 @@ fn numbers(text: &str) -> Vec<String> {
 /// A digit, also one of Arabic.
 fn is_digit(c: char) -> bool {
     c.general_category() == GeneralCategory::DecimalNumber
-}
-
-fn is_full_width(c: char) -> bool {
-    matches!(c, '\u{FF10}'..='\u{FF19}')
 }
 
 /// What joins the digits of one number, in any direction (UAX 9, rule W4).

@@ -19,7 +19,7 @@ const ORDINARY_WIDE: [char; 10] = ['！', '％', '（', '）', '＋', '，', '�
 /// What a word is part of, as far as its punctuation depends on that.
 #[derive(Clone, Copy)]
 pub(super) struct Context {
-    /// Several words, in which a typographic hyphen is ordinary.
+    /// Several words, between which a typographic hyphen is ordinary.
     pub(super) is_prose: bool,
     /// A text with letters of East Asia, in which full-width punctuation is ordinary.
     pub(super) is_wide: bool,
@@ -41,8 +41,7 @@ pub(super) fn look_alikes(text: &str, context: Context) -> Vec<(char, char)> {
             found.push((c, original));
             continue;
         }
-        let is_hyphen = matches!(c, '\u{2010}' | '\u{2011}');
-        if is_hyphen && is_prose && before.is_none_or(|c| !c.is_ascii_punctuation()) {
+        if is_hyphen(c) && is_prose && is_in_words(neighbours) {
             continue;
         }
         if c == '\u{2024}' && before.is_some_and(|c| c.script() == Script::Armenian) {
@@ -60,6 +59,19 @@ pub(super) fn look_alikes(text: &str, context: Context) -> Vec<(char, char)> {
         }
     }
     found
+}
+
+fn is_hyphen(c: char) -> bool {
+    matches!(c, '\u{2010}' | '\u{2011}')
+}
+
+/// Whether a hyphen joins words, ends one (`pre- and post-`) or stands alone: not before an option or in a number.
+fn is_in_words([before, after]: [Option<&char>; 2]) -> bool {
+    match (before, after) {
+        (None, after) => after.is_none(),
+        (Some(before), _) if before.is_ascii_punctuation() || is_hyphen(*before) => false,
+        (Some(before), after) => !(before.is_numeric() && after.is_some_and(|c| c.is_numeric())),
+    }
 }
 
 /// What a character resembles between letters or digits of ASCII, where no language writes it: in a host, a number or

@@ -205,3 +205,39 @@ fn harmless_alarms_leave_room_for_a_serious_one() {
     assert_eq!(excerpts, [&serious[..], &["Zoe\u{308}"; 5]].concat());
     assert_eq!(found.more, 4);
 }
+
+#[test]
+fn hyphens_are_ordinary_in_words_and_not_in_options_and_numbers() {
+    assert_ordinary(&[
+        "well\u{2010}known, non\u{2011}breaking",
+        "Vor\u{2010} und Nachteile",
+        "COVID\u{2011}19 und 3\u{2011}Tage\u{2011}Woche",
+        "Müller\u{2011}Lüdenscheidt",
+        "one \u{2010} two",
+    ]);
+    assert_found(&[
+        "rm \u{2010}rf /tmp/x",
+        "git push \u{2010}\u{2010}force origin main",
+        "--dry\u{2011}run \u{2011}f",
+        "2026\u{2010}11\u{2010}30",
+        "until 2026\u{2011}11\u{2011}30",
+        "rows 10\u{2010}20",
+    ]);
+}
+
+#[test]
+fn a_number_has_digits_of_one_kind() {
+    assert_ordinary(&[
+        "１８００円",
+        "第１回、２０２６年１１月３０日",
+        "１，８００",
+        "Room ８",
+    ]);
+    assert_found(&[
+        "1８00",
+        "１8００",
+        "4111１111",
+        "DE89 3704 0044 ０532",
+        "18,０00",
+    ]);
+}

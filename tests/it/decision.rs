@@ -8,7 +8,7 @@ use std::time::Duration;
 use human_oversight_client::types::Status;
 use reqwest::StatusCode;
 
-use crate::harness::{ALICE, BOB, TestGate};
+use crate::harness::{ALICE, BOB, Log, TestGate};
 use crate::host::Mode;
 
 #[tokio::test]
@@ -366,12 +366,34 @@ async fn an_approver_removed_from_the_list_cannot_decide() {
     let before = gate.get(&question.link).await;
     let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", BOB)]).await;
     let link = question.link.split_once("/api/").unwrap().1;
-    let page = gate.get(&format!("{}/api/{link}", gate.url)).await;
-    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    let link = format!("{}/api/{link}", gate.url);
     let form = [("decision", "approve"), ("code", question.code.as_str())];
-    assert_eq!(
-        gate.send_form(&before, &form).await.status,
-        StatusCode::NOT_FOUND
-    );
+    let log = Log::default();
+    let collecting = log.collect();
+    for refused in [gate.get(&link).await, gate.send_form(&before, &form).await] {
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        let text = &refused.body;
+        assert!(
+            text.contains("you are not on the list of approvers"),
+            "{text}"
+        );
+        assert!(text.contains("Ask its operator"), "{text}");
+        for hidden in [approval.id.as_str(), "UserManagerAgent", ALICE, BOB] {
+            assert!(!text.contains(hidden), "{hidden}: {text}");
+        }
+    }
+    drop(collecting);
+    let cause =
+        "cause=\"This approver is not on the list of approvers any more (HO_ALLOWED_APPROVERS).\"";
+    assert_eq!(log.count(cause), 2, "{:?}", log.lines());
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+    // Another link shows nothing of it.
+    let last = if link.ends_with('A') { "B" } else { "A" };
+    let changed = gate
+        .get(&format!("{}{last}", &link[..link.len() - 1]))
+        .await;
+    let unknown = link.replace(&approval.id, &format!("{}x", approval.id));
+    let unknown = gate.get(&unknown).await;
+    assert_eq!(changed.status, StatusCode::NOT_FOUND);
+    assert_eq!(changed.body, unknown.body);
 }

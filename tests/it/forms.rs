@@ -23,6 +23,7 @@ pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> 
         votes: None,
         words: None,
         question: None,
+        typed: comment.map_or(0, |it| it.chars().count()),
         code: CodeCheck::Right,
     }
 }

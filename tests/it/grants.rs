@@ -245,7 +245,12 @@ async fn a_grant_beyond_what_the_rule_allows_is_refused_and_never_cut() {
         ("4294967296", "1"),
     ] {
         let refused = approve_with_grant(&gate, &asked, ALICE, [seconds, uses]).await;
-        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
+        assert_eq!(
+            refused.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{}",
+            refused.body
+        );
     }
     assert_eq!(gate.status(&asked.id).await.status, Status::Pending);
     // The longest of the rule, and the most uses, are not beyond it.

@@ -108,6 +108,54 @@ rejections = 2
 }
 
 #[tokio::test]
+async fn a_locked_link_offers_no_words_to_the_agent() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    for _ in 0..5 {
+        let form = [("decision", "approve"), ("code", wrong(&alice.code))];
+        gate.decide(&alice, &form).await;
+    }
+    let page = gate.get(&alice.link).await.body;
+    assert!(page.contains("Approving by this link is locked"), "{page}");
+    assert!(page.contains("(optional; only people read them)"), "{page}");
+    assert!(!page.contains("only with the code"), "{page}");
+}
+
+#[tokio::test]
+async fn page_and_emails_say_which_part_of_a_rejection_the_agent_got() {
+    let gate = TestGate::start().await;
+    for code in ["", "wrong"] {
+        let approval = gate.ask().await;
+        let alice = gate.question(&approval, ALICE);
+        let code = if code == "wrong" {
+            wrong(&alice.code)
+        } else {
+            code
+        };
+        let form = [
+            ("decision", "reject"),
+            ("preset", "Too risky"),
+            ("words", "hello"),
+            ("code", code),
+        ];
+        gate.decide(&alice, &form).await;
+        let status = gate.status(&approval.id).await;
+        assert_eq!(status.comment.as_deref(), Some("Too risky"));
+        gate.sweep().await;
+        let page = gate.get(&alice.link).await.body;
+        let mut mails = gate.mails().into_iter();
+        let told = mails.find(|it| it.text.contains(&approval.id) && it.text.contains("hello"));
+        let told = told.unwrap();
+        for text in [&page, &told.text, &told.html] {
+            let part = "The agent got only the reason from the list, “Too risky”.";
+            assert!(text.contains(part), "{text}");
+            assert!(!text.contains("did not get it"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_rejection_with_the_code_gives_the_comment_to_the_agent() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;

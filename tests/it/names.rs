@@ -256,6 +256,92 @@ async fn after_sign_in_the_alarm_about_a_withheld_value_names_its_characters() {
     }
 }
 
+#[tokio::test]
+async fn a_text_that_reads_as_a_mark_of_the_gates_is_quoted() {
+    let (page, mail) = shown(json!({
+        "password": "x".repeat(22), "pin": "7", "one": "«withheld, 22 characters»", "two": "«not shown in mail»",
+        "rows": [{"api_key": "k", "n": "«not shown in mail»"}, {"api_key": "k", "n": "y"}],
+    }))
+    .await;
+    // The value itself, and not in the exact JSON, has no quotes.
+    assert_eq!(
+        page.matches(">«withheld, 22 characters»<").count(),
+        1,
+        "{page}"
+    );
+    assert!(
+        page.contains("&#34;«withheld, 22 characters»&#34;<"),
+        "{page}"
+    );
+    assert!(page.contains("«withheld, 1 character»"), "{page}");
+    let (_, json) = page.split_once("The exact JSON").unwrap();
+    for line in [
+        "&#34;one&#34;: &#34;«withheld, 22 characters»&#34;",
+        "&#34;password&#34;: «withheld, 22 characters»",
+    ] {
+        assert!(json.contains(line), "{json}");
+    }
+    for line in [
+        "password:  «not shown in mail»",
+        "two:       \"«not shown in mail»\"",
+        "      api_key:  «not shown in mail»\n      n:        \"«not shown in mail»\"",
+    ] {
+        let text = mail.text.replace("\r\n", "\n");
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(
+        mail.html.contains("&#34;«not shown in mail»&#34;"),
+        "{}",
+        mail.html
+    );
+}
+
+#[tokio::test]
+async fn after_sign_in_a_secret_that_reads_as_withheld_is_quoted() {
+    let gate = TestGate::with(&ON).await;
+    let approval = ask(&gate, json!({"password": "«withheld, 22 characters»"})).await;
+    let session = SignIn::session(&sign_in::alice());
+    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+    let (before, fold) = page.body.split_once("Show hidden values").unwrap();
+    assert!(before.contains(">«withheld, 25 characters»<"), "{before}");
+    assert!(
+        fold.contains("&#34;«withheld, 22 characters»&#34;<"),
+        "{fold}"
+    );
+}
+
+#[tokio::test]
+async fn what_reads_as_the_code_of_a_character_is_escaped_where_a_code_has_no_mark() {
+    let gate = TestGate::start().await;
+    let new = NewApproval {
+        action_description: "Pay \\u{200b} to C:\\users".to_owned(),
+        parameters: object(json!({
+            "real": "Nordwind\u{200b}", "typed": "Nordwind\\u{200b}", "path": "C:\\users\\u{", "\\u{a}": "name",
+        })),
+        ..for_alice()
+    };
+    let approval = gate.client.submit(&new).await.unwrap();
+    let (page, mail) = seen(&gate, &approval).await;
+    for line in [
+        "real:        Nordwind\\u{200b}\n",
+        "typed:       Nordwind\\u{5c}u{200b}\n",
+        "path:        C:\\users\\u{\n",
+        "\\u{5c}u{a}:  name\n",
+        "“Pay \\u{5c}u{200b} to C:\\users”",
+    ] {
+        let text = mail.text.replace("\r\n", "\n");
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let action = "Pay \\u{5c}u{200b} to C:\\users";
+    assert!(
+        page.contains(action) && mail.html.contains(action),
+        "{page}"
+    );
+    // There a code has a mark.
+    assert!(page.contains("Nordwind<mark>\\u{200b}</mark>"), "{page}");
+    assert!(page.contains("Nordwind\\u{200b}<"), "{page}");
+}
+
 /// The subject of the email about an action.
 async fn subject(action: &str) -> String {
     let gate = TestGate::start().await;

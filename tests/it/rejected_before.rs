@@ -85,7 +85,12 @@ async fn what_an_approver_rejected_is_refused_without_asking_anyone() {
         let problem = refused(&gate, &request).await;
         assert_eq!(problem.status, 409);
         assert_eq!(problem.kind, "urn:human-oversight:problem:rejected-before");
-        for part in [first.id.as_str(), "only the operator can allow it", "T"] {
+        for part in [
+            first.id.as_str(),
+            "what reads the same",
+            "only the operator can allow it",
+            "T",
+        ] {
             assert!(problem.detail.contains(part), "{}", problem.detail);
         }
         assert!(!problem.detail.contains(ALICE) && !problem.detail.contains("account"));

@@ -186,7 +186,7 @@ async fn a_question_and_the_comment_share_one_limit() {
     let question = gate.question(&approval, ALICE);
     let long = "ü".repeat(1_000);
     for (more, status) in [
-        (1_001, StatusCode::BAD_REQUEST),
+        (1_001, StatusCode::UNPROCESSABLE_ENTITY),
         (999, StatusCode::SEE_OTHER),
     ] {
         let form = [
@@ -197,8 +197,11 @@ async fn a_question_and_the_comment_share_one_limit() {
         ];
         let answer = gate.decide(&question, &form).await;
         assert_eq!(answer.status, status, "{}", answer.body);
-        if status == StatusCode::BAD_REQUEST {
-            assert!(answer.body.contains("2000 characters"), "{}", answer.body);
+        if status == StatusCode::UNPROCESSABLE_ENTITY {
+            let kept = [&long, &"€".repeat(more)].map(|it| format!(">{it}</textarea>"));
+            for shown in ["2000 characters", &kept[0], &kept[1]] {
+                assert!(answer.body.contains(shown), "{shown}: {}", answer.body);
+            }
         }
     }
     let asked = gate.status(&approval.id).await.revise.unwrap().question;
@@ -248,8 +251,17 @@ async fn a_vote_carries_the_question_and_it_meets_a_rule_that_wants_words() {
     let row = gate.entity(&approval.id).await;
     let votes: Value = serde_json::from_str(row["Votes"].as_str().unwrap()).unwrap();
     assert_eq!(votes[0]["question"], QUESTION);
-    let page = page(&gate, &approval, BOB).await.body;
-    assert!(page.contains(QUESTION), "{page}");
+    // Among the votes, and where the same is asked again, it has its label.
+    let labelled = format!("Asked for changes: {QUESTION}");
+    let shown = page(&gate, &approval, BOB).await.body;
+    assert!(shown.contains(&labelled), "{shown}");
+    let again = gate.ask().await;
+    let shown = page(&gate, &again, BOB).await.body;
+    assert!(shown.contains("This looks like a request that was rejected"));
+    assert!(shown.contains(&labelled), "{shown}");
+    let mut mails = gate.mails().into_iter();
+    let mail = mails.find(|it| it.text.contains(&again.id)).unwrap();
+    assert!(mail.text.contains("> Asked for changes: "), "{}", mail.text);
 }
 
 /// Where several rejections end a request, the last question of a known person counts.

@@ -336,6 +336,68 @@ async fn an_object_id_in_the_list_identifies_the_approver() {
 }
 
 #[tokio::test]
+async fn what_was_typed_is_kept_when_the_session_ends_for_that_person_alone() {
+    let gate = TestGate::with(&ON).await;
+    let approval = gate.ask().await;
+    let session = SignIn::session(&alice());
+    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+    let before = gate.entity(&approval.id).await;
+    let mut form = approving(&page);
+    form.push(("comment".to_owned(), "Checked with Legal".to_owned()));
+    let refused = send(&gate, &approval.id, &[], &form).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.body.contains("Please sign in"), "{}", refused.body);
+    assert!(!refused.body.contains("Legal"), "{}", refused.body);
+    assert_eq!(gate.entity(&approval.id).await, before);
+    let draft = refused.cookies();
+    let open_as = async |principal: Value| {
+        let cookies = format!("{}; {draft}", SignIn::session(&principal));
+        visit(&gate, &approval.id, &[("cookie", &cookies)]).await
+    };
+    let bobs = open_as(member(BOB, "3c9e7a10-0000-4000-8000-000000000b0b")).await;
+    assert_eq!(bobs.status, StatusCode::OK);
+    assert!(!bobs.body.contains("Legal"), "{}", bobs.body);
+    let back = open_as(alice()).await;
+    for shown in [
+        ">Checked with Legal</textarea>",
+        "Nothing was recorded: this was sent without a sign-in",
+    ] {
+        assert!(back.body.contains(shown), "{shown}: {}", back.body);
+    }
+    // A form that no page of this request had leaves nothing.
+    let mut forged = form.clone();
+    forged.retain(|(name, _)| name != "form");
+    forged.push(("form".to_owned(), "nonsense".to_owned()));
+    let refused = send(&gate, &approval.id, &[], &forged).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!(refused.cookies(), "");
+}
+
+#[tokio::test]
+async fn a_signed_in_approver_removed_from_the_list_reads_why_they_cannot_decide() {
+    let gate = TestGate::with(&ON).await;
+    let approval = gate.ask().await;
+    let settings = [&ON[..], &[("HO_ALLOWED_APPROVERS", BOB)]].concat();
+    let gate = TestGate::at(gate.dir, &settings).await;
+    let visit_as = async |principal: Value| {
+        let session = SignIn::session(&principal);
+        visit(&gate, &approval.id, &[("cookie", &session)]).await
+    };
+    let page = visit_as(alice()).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    for hidden in [&approval.action_description, &approval.agent_name] {
+        assert!(!page.body.contains(hidden.as_str()), "{}", page.body);
+    }
+    let says = "you are not on the list of approvers";
+    assert!(page.body.contains(says), "{}", page.body);
+    assert!(!page.body.contains("/.auth/"), "{}", page.body);
+    let page = visit_as(member("mallory@example.com", ALICE_ID)).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    let page = visit(&gate, &approval.id, &[]).await;
+    assert!(page.body.contains("Please sign in"), "{}", page.body);
+}
+
+#[tokio::test]
 async fn the_represented_person_cannot_decide_through_another_address() {
     let one = format!("*@example.com,{ALICE}={ALICE_ID}");
     let both = format!("{one},alice.two@example.com={ALICE_ID}");

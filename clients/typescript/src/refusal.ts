@@ -19,7 +19,7 @@ export type Reason =
   | "rejected"
   /** The operator's policy denies the action. No person was asked. */
   | "denied"
-  /** An approver rejected exactly this before, and the operator's policy refuses what was rejected. */
+  /** An approver rejected the same before, and the operator's policy refuses what was rejected. */
   | "rejected-before"
   /** No decision in time, or the approval was not claimed in time. */
   | "timeout"
@@ -45,7 +45,7 @@ export type Reason =
   | "unverified";
 
 const WORDS = {
-  "rejected-before": "Not run: an approver rejected exactly this before. Do not try again.",
+  "rejected-before": "Not run: an approver rejected the same before. Do not try again.",
   timeout: "Not run: not approved, or not used, in time. Try again only if it is still needed.",
   undeliverable: "Not run: no approver could be reached by mail. Do not try again: tell the operator.",
   cancelled: "Not run: the request was withdrawn. Try again only if it is still needed.",

@@ -84,7 +84,7 @@ pub enum Reason {
     Rejected,
     /// The operator's policy denies the action. No person was asked.
     Denied,
-    /// An approver rejected exactly this before, and the operator's policy refuses what was rejected. No person
+    /// An approver rejected the same before, and the operator's policy refuses what was rejected. No person
     /// was asked.
     RejectedBefore,
     /// No decision in time, or the approval was not claimed in time.
@@ -354,7 +354,7 @@ impl fmt::Display for Refusal {
                 };
             }
             Reason::RejectedBefore => {
-                "Not run: an approver rejected exactly this before. Do not try again."
+                "Not run: an approver rejected the same before. Do not try again."
             }
             Reason::Timeout => {
                 "Not run: not approved, or not used, in time. Try again only if it is still needed."

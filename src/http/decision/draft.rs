@@ -18,8 +18,8 @@ use crate::values::{Address, Timestamp};
 const KEPT: Duration = Duration::from_secs(15 * 60);
 const SHOWN_WITHIN: Duration = Duration::from_secs(60);
 
-/// The cookies, the longest comment split over all of them; a browser takes 4,096 bytes each.
-const PARTS: usize = 3;
+/// The cookies, the longest texts that a page takes split over all of them; a browser takes 4,096 bytes each.
+const PARTS: usize = 5;
 const PART_BYTES: usize = 3_700;
 
 /// The state of a form.
@@ -113,7 +113,7 @@ impl Draft {
     }
 
     /// What a form leaves behind. What the page shows for itself leaves nothing.
-    pub(super) fn after(action: Action, result: DecisionResult) -> Self {
+    pub(super) fn after(action: &Action, result: DecisionResult) -> Self {
         use DecisionResult::{
             GrantEnded, GrantNotGiven, HandedOver, Recorded, RejectedWithoutCode, Revoked,
         };
@@ -127,18 +127,18 @@ impl Draft {
                 // A page of an earlier gate has one form for both.
                 is_rejecting: form.verdict == Verdict::Reject
                     || result == DecisionResult::Contradictory,
-                preset: form.preset,
-                comment: form.comment,
+                preset: form.preset.clone(),
+                comment: form.comment.clone(),
                 grant: form.grant,
-                words: form.words,
-                question: form.question,
+                words: form.words.clone(),
+                question: form.question.clone(),
                 hand_over: None,
             },
             (result, Action::Revoke(_)) => Self::of(FormPurpose::Revocation, result),
             (result, Action::Reveal(_)) => Self::of(FormPurpose::Reveal, result),
             (result, Action::RevokeGrant(_)) => Self::of(FormPurpose::Grant, result),
             (result, Action::HandOver(_, wish)) => Self {
-                hand_over: Some(wish),
+                hand_over: Some(wish.clone()),
                 ..Self::of(FormPurpose::HandOver, result)
             },
         }
@@ -199,6 +199,10 @@ impl Draft {
             let place = place(approval, approver);
             BASE64URL.encode(app.link_keys.encrypt_draft(&place, &text))
         };
+        // More than a browser sends from a page: the result alone is kept.
+        if let Some((form, result)) = self.result.filter(|_| sealed.len() > PARTS * PART_BYTES) {
+            return Self::of(form, result).cookies(app, approval, approver);
+        }
         let name = cookie_name(app);
         let parts = (0..PARTS).map(|part| {
             let rest = sealed.get(part * PART_BYTES..).unwrap_or_default();

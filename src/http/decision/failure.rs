@@ -97,6 +97,13 @@ fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Optio
              the button in the email, or copy the whole link from it.",
             None,
         ),
+        Error::Unlisted => (
+            "You cannot decide this any more",
+            "This request names you as an approver, but you are not on the list of approvers of this gate any more. \
+             Ask its operator if that is a mistake. Nothing was recorded. While you are not on the list, an approval \
+             that you gave cannot start anything.",
+            None,
+        ),
         Error::Integrity(_) => (
             "This request cannot be trusted",
             "What is stored does not match its signature, so no decision is possible. Nothing runs. \

@@ -10,6 +10,7 @@ use super::words::FormFields;
 use crate::app::{CodeForm, DecisionForm};
 use crate::domain::{COMMENT_CHARS, GrantWish, HandOverWish, Verdict};
 use crate::http::error::Error;
+use crate::keys::FormPurpose;
 
 /// The maximum length of a reason from the list, in characters.
 const PRESET_CHARS: usize = 100;
@@ -35,6 +36,19 @@ pub(super) enum Action {
     HandOver(CodeForm, HandOverWish),
 }
 
+impl Action {
+    /// The token of its form, and what that was made for.
+    pub(super) fn token(&self) -> (&str, FormPurpose) {
+        match self {
+            Self::Decide(form) => (&form.csrf_token, FormPurpose::Decision),
+            Self::Revoke(form) => (&form.csrf_token, FormPurpose::Revocation),
+            Self::Reveal(form) => (&form.csrf_token, FormPurpose::Reveal),
+            Self::RevokeGrant(form) => (&form.csrf_token, FormPurpose::Grant),
+            Self::HandOver(form, _) => (&form.csrf_token, FormPurpose::HandOver),
+        }
+    }
+}
+
 pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     let body = std::str::from_utf8(body)
         .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
@@ -57,7 +71,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     // A page of an earlier gate has none.
     let page_token = optional("page").to_owned();
     let code = six_digits(optional("code"));
-    let grant = grant_wish(&fields)?;
+    let grant = grant_wish(&fields);
     let wish = read_wish(&fields)?;
     let decide = |verdict, secrets: CodeForm| {
         Action::Decide(DecisionForm {
@@ -120,11 +134,11 @@ fn check_single_fields(fields: &FormFields<'_>) -> Result<(), Error> {
 }
 
 /// The comment, the words beside the button that rejects, and the question. A rejection has all of them; the first two
-/// in two lines.
+/// in two lines. What is too long together comes back on the page; a field with more than its page takes is refused.
 fn read_texts(fields: &FormFields<'_>) -> Result<[Option<String>; 3], Error> {
     let texts = ["comment", "words", "revise"].map(|name| fields.words(name));
-    let lengths = texts.iter().flatten().map(|it| it.chars().count() + 1);
-    if lengths.sum::<usize>() > COMMENT_CHARS + 1 {
+    let is_too_long = |it: &String| it.chars().count() > COMMENT_CHARS;
+    if texts.iter().flatten().any(is_too_long) {
         let limit = format!(
             "A comment, with a question for a changed request, may have at most {COMMENT_CHARS} characters."
         );
@@ -139,22 +153,16 @@ fn read_votes(fields: &FormFields<'_>) -> Result<usize, Error> {
     votes.map_err(|_| Error::BadRequest("The votes of the form must be a number.".to_owned()))
 }
 
-/// The standing grant that is asked for: its seconds, or nothing, and its uses.
-fn grant_wish(fields: &FormFields<'_>) -> Result<Option<GrantWish>, Error> {
-    let whole = |name: &str, otherwise| {
-        let text = fields.first(name).unwrap_or_default().trim();
-        if text.is_empty() {
-            return Ok(otherwise);
-        }
-        let number: Result<u32, _> = text.parse();
-        number.map_err(|_| Error::BadRequest(format!("The form's {name} is no whole number.")))
-    };
-    let seconds = whole("grant", 0)?;
-    let uses = whole("uses", DEFAULT_USES)?;
-    Ok((seconds > 0).then(|| GrantWish {
-        lasts: Duration::from_secs(seconds.into()),
-        uses,
-    }))
+/// The standing grant that is asked for: its seconds, or nothing, and its uses. No policy allows a wish of zero, which
+/// stands for what is no number.
+fn grant_wish(fields: &FormFields<'_>) -> Option<GrantWish> {
+    let typed = |name: &str| Some(fields.first(name)?.trim()).filter(|it| !it.is_empty());
+    let whole = |text: &str| text.parse::<u32>().unwrap_or_default();
+    let seconds = typed("grant").filter(|it| *it != "0")?;
+    Some(GrantWish {
+        lasts: Duration::from_secs(whole(seconds).into()),
+        uses: typed("uses").map_or(DEFAULT_USES, whole),
+    })
 }
 
 /// The digits of a code, however a keyboard writes them and whatever was copied with them. Empty if they are not six:

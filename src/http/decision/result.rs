@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 use super::hand_over;
 use crate::app::App;
-use crate::domain::{Approval, CommentRule, DecisionResult, SignInFault, State};
+use crate::domain::{Approval, CommentRule, DecisionResult, SignInFault, State, Status};
 use crate::keys::FormPurpose;
 use crate::render::format_duration;
 
@@ -55,7 +55,17 @@ pub(super) fn message(
     form: FormPurpose,
     app: &App,
 ) -> Option<String> {
+    let has_ended = form == FormPurpose::Decision && approval.status(app.now()) == Status::Timeout;
     let message = match result {
+        // No code counts any more, so none is a try.
+        DecisionResult::Locked
+        | DecisionResult::CodesHeld { .. }
+        | DecisionResult::CodeMissing
+        | DecisionResult::CodeWrong { .. }
+            if has_ended =>
+        {
+            "The deadline had passed. No decision was recorded, and nothing runs."
+        }
         DecisionResult::Recorded
         | DecisionResult::Revoked
         | DecisionResult::Revealed
@@ -104,7 +114,7 @@ pub(super) fn message(
             "Your vote is not needed now: others have given the approvals, or an earlier stage is open. Nothing was recorded."
         }
         DecisionResult::SignInNeeded => {
-            "This request can be decided only by people who sign in. Nothing was recorded."
+            "Nothing was recorded: this was sent without a sign-in, and only people who sign in decide this request."
         }
         DecisionResult::SignInRefused(fault) => {
             return Some(format!(

@@ -517,4 +517,41 @@ async fn a_late_approver_reads_what_came_first() {
     assert_eq!(told.status, StatusCode::GONE);
     let words = "You decided after the deadline. Your decision does not count";
     assert!(told.body.contains(words), "{}", told.body);
+
+    let (_, alice, page) = asked().await;
+    gate.pass(Duration::from_secs(3_601));
+    let told = send(&page, approve(alice.wrong_code())).await;
+    assert_eq!(told.status, StatusCode::FORBIDDEN);
+    let words = "The deadline had passed. No decision was recorded";
+    assert!(told.body.contains(words), "{}", told.body);
+    assert!(!told.body.contains("left. No decision"), "{}", told.body);
+}
+
+#[tokio::test]
+async fn the_longest_texts_of_a_page_are_kept_together() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    let (words, question) = ("京".repeat(2_000), "都".repeat(2_000));
+    let form = [
+        ("decision", "reject"),
+        ("words", words.as_str()),
+        ("revise", question.as_str()),
+    ];
+    let shown = gate.decide(&alice, &form).await;
+    assert_eq!(shown.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for text in [&words, &question] {
+        assert!(shown.body.contains(&format!(">{text}</textarea>")));
+    }
+    // What no browser sends from a page leaves its message alone.
+    let words = "𠮷".repeat(2_000);
+    let form = [
+        ("decision", "reject"),
+        ("words", words.as_str()),
+        ("revise", words.as_str()),
+    ];
+    let shown = gate.decide(&alice, &form).await;
+    assert_eq!(shown.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(shown.body.contains("at most 2000 characters"));
+    assert!(!shown.body.contains("𠮷"));
 }

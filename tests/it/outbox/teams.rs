@@ -144,6 +144,25 @@ async fn a_room_sees_each_state_once_with_the_summary_and_no_secret() {
 }
 
 #[tokio::test]
+async fn a_text_that_reads_as_a_mark_of_the_gates_is_quoted() {
+    let receiver = Receiver::start().await;
+    let gate = gate_that_tells(&receiver).await;
+    let mark = "«not shown in mail»";
+    let parameters =
+        json!({"beneficiary": mark, "amount": {"api_key": "k", "n": mark}, "password": "x"});
+    ask(&gate, "A", "B", parameters).await;
+    let received = receiver.until(1).await;
+    let shown = lines(&card(&received[0]));
+    for line in [
+        format!("beneficiary: \"{mark}\""),
+        format!("amount: {{ \"api_key\": {mark}, \"n\": \"{mark}\" }}"),
+        format!("password: {mark}"),
+    ] {
+        assert!(shown.contains(&line), "{line}: {shown:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_teams_accepts_reaches_no_approver() {
     let receiver = Receiver::start().await;
     let gate = gate_that_tells(&receiver).await;

@@ -25,7 +25,7 @@ class Reason(str, Enum):
     DENIED = "denied"
     """The operator's policy denies the action. No person was asked."""
     REJECTED_BEFORE = "rejected-before"
-    """An approver rejected exactly this before, and the operator's policy refuses what was rejected."""
+    """An approver rejected the same before, and the operator's policy refuses what was rejected."""
     TIMEOUT = "timeout"
     """No decision in time, or the approval was not claimed in time."""
     UNDELIVERABLE = "undeliverable"
@@ -51,7 +51,7 @@ class Reason(str, Enum):
 
 
 _WORDS = {
-    Reason.REJECTED_BEFORE: "Not run: an approver rejected exactly this before. Do not try again.",
+    Reason.REJECTED_BEFORE: "Not run: an approver rejected the same before. Do not try again.",
     Reason.TIMEOUT: "Not run: not approved, or not used, in time. Try again only if it is still needed.",
     Reason.UNDELIVERABLE: "Not run: no approver could be reached by mail. Do not try again: tell the operator.",
     Reason.CANCELLED: "Not run: the request was withdrawn. Try again only if it is still needed.",
