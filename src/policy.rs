@@ -41,6 +41,7 @@ use crate::values::{Address, AllowList, Digest, DirectoryGroup, Timestamp};
 
 pub use absence::Absence;
 pub use channels::{Channel, ChannelKind, MAX_TOLD};
+pub use demand::MAX_GRANT;
 pub use effect::{Asked, Candidate, Effect, Limit};
 pub use explain::Explanation;
 pub use fault::Fault;

@@ -10,7 +10,9 @@ use anyhow::Context;
 use clap::Args;
 use human_oversight::app::{Distrust, check_request, check_standing, remove_unproved_grants};
 use human_oversight::config::TableSettings;
+use human_oversight::domain::{Approval, Decider};
 use human_oversight::keys::ReceiptKeys;
+use human_oversight::policy::MAX_GRANT;
 use human_oversight::store::{
     StandingKind, StandingRow, Store, StoreError, StoredRow, StoredStandingRow,
 };
@@ -50,6 +52,8 @@ struct Found<'a> {
     old: u64,
     legacy: u64,
     open: u64,
+    /// Those that a standing grant approved, and that stay for it.
+    granted: u64,
     /// Rows that cannot be trusted and stay.
     untrusted: u64,
     /// Rows of any table that cannot be trusted and do not stay.
@@ -197,6 +201,11 @@ fn is_unused(row: &StoredStandingRow, now: Timestamp) -> bool {
     written_at.is_some_and(|written_at| now.since(written_at) > unused_after)
 }
 
+fn is_of_grant(approval: &Approval) -> bool {
+    let decision = approval.decision();
+    decision.is_some_and(|decision| matches!(decision.by, Decider::Grant(_)))
+}
+
 impl Found<'_> {
     fn count(&mut self, deleted: Result<(), StoreError>) -> anyhow::Result<()> {
         match deleted {
@@ -233,6 +242,11 @@ impl Found<'_> {
                 self.open += 1;
                 return false;
             }
+            // As long as the grant may be in force, which knows the request by its id, the row is what shows its use.
+            Ok(approval) if is_of_grant(approval) && !is_older(last, now, MAX_GRANT) => {
+                self.granted += 1;
+                return false;
+            }
             Ok(_) => (&mut self.old, last),
             Err(StoreError::Legacy) => (&mut self.legacy, row.written_at),
             Err(_) => {
@@ -255,6 +269,7 @@ impl Found<'_> {
             changed,
             unused,
             damaged,
+            granted,
             ..
         } = self;
         let what = format!(
@@ -274,9 +289,16 @@ impl Found<'_> {
         } else {
             format!("{what}, would be deleted. Nothing was: that takes --delete.")
         };
+        let granted = match granted {
+            0 => String::new(),
+            _ => format!(
+                " So do {granted} that a standing grant approved in the last 7 days, and without which their ids could be \
+                 approved again."
+            ),
+        };
         format!(
             "{done}\n{rows} rows in all; {open} that are still due for something and {untrusted} that cannot \
-             be trusted stay."
+             be trusted stay.{granted}"
         )
     }
 }

@@ -23,7 +23,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const MAX_TIME: Duration = Duration::from_secs(30 * 86_400);
 /// The least that a rule may allow standing grants to last, and the most.
 const MINUTE: Duration = Duration::from_secs(60);
-const MAX_GRANT: Duration = Duration::from_secs(7 * 86_400);
+pub const MAX_GRANT: Duration = Duration::from_secs(7 * 86_400);
 
 pub(super) fn read_demand(
     table: &mut Members<'_>,

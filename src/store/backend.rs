@@ -17,11 +17,11 @@ pub(super) enum Backend {
 
 /// The table `standing…`, whose sealed rows are not requests.
 impl Backend {
-    /// Creates the table if it does not exist. Reads never create it.
-    pub(super) async fn prepare_standing(&self) -> Result<(), StoreError> {
+    /// Creates the table if it does not exist, as one that `is_lost` or was never there. Reads never create it.
+    pub(super) async fn prepare_standing(&self, is_lost: bool) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(embedded) => embedded.prepare_standing(),
-            Self::Tables(tables) => tables.prepare_standing().await,
+            Self::Embedded(embedded) => embedded.prepare_standing(is_lost),
+            Self::Tables(tables) => tables.prepare_standing(is_lost).await,
         }
     }
 

@@ -160,13 +160,13 @@ impl Embedded {
     }
 
     /// Creates the standing table, if it does not exist.
-    pub(super) fn prepare_standing(&self) -> Result<(), StoreError> {
-        let is_lost = self.read(|connection| {
+    pub(super) fn prepare_standing(&self, is_lost: bool) -> Result<(), StoreError> {
+        let is_new = self.read(|connection| {
             let exists = has_table(connection, STANDING)?;
             connection.execute_batch(STANDING_SCHEMA)?;
             Ok(!exists)
         })?;
-        if is_lost {
+        if is_new && is_lost {
             tracing::error!(
                 table = STANDING,
                 "a table was lost: it has been created anew, without its rows"

@@ -8,27 +8,27 @@ use super::backend::Backend;
 use super::error::StoreError;
 use super::gate_id::{GateId, OpenedBy, keys_of_row};
 use super::handle::Store;
-use super::row::Format;
+use super::row::{Columns, Format};
+use super::sight::Writing;
+use super::versioned::ETag;
 
 impl Store {
     /// Looks for the id that this process has read or stored: at once after the table was missing, or else once a minute.
     /// Before the store is prepared, each time.
     ///
     /// # Errors
-    /// [`StoreError::StandingLost`] if it is gone, until a gate that starts paused stores it again; or the store's own.
+    /// [`StoreError::StandingLost`] if it is gone, or was stored anew since: this process may not be paused, as the one that
+    /// stored it is. Or the store's own.
     pub async fn ensure_standing_is_whole(&self) -> Result<(), StoreError> {
         if !self.prepared.initialized() {
-            return self.is_gate_id_lost().await.map(drop);
+            return self.find_gate_id().await.map(drop);
         }
         if self.gate_id.get().is_none() || self.id_seen.is_recent() {
             return Ok(());
         }
         match self.backend.get_standing(&keys_of_row()).await? {
-            Some(_) => {
-                self.id_seen.now();
-                Ok(())
-            }
-            None => Err(StoreError::StandingLost),
+            Some((columns, _)) if self.id_seen.see(Writing::of(&columns)) => Ok(()),
+            _ => Err(StoreError::StandingLost),
         }
     }
 
@@ -56,21 +56,21 @@ impl Store {
         GateId::next(kept.map(|kept| kept.id).as_ref(), &self.rows).map(drop)
     }
 
-    /// Before anything is created in its place: whether the id is lost. It is, if there are requests that are sealed for
-    /// one.
+    /// Looks for the id, before anything is created in its place.
     ///
     /// # Errors
-    /// [`StoreError::StandingLost`] then, except for a gate that pauses everything; or the store's own.
-    pub(super) async fn is_gate_id_lost(&self) -> Result<bool, StoreError> {
-        let kept = match self.backend.get_standing(&keys_of_row()).await {
+    /// [`StoreError::StandingLost`] if it is lost, except for a gate that pauses everything; or the store's own.
+    pub(super) async fn find_gate_id(&self) -> Result<FoundId, StoreError> {
+        let found = match self.backend.get_standing(&keys_of_row()).await {
             Err(StoreError::StandingLost) => None,
-            kept => kept?,
+            found => found?,
         };
-        if kept.is_some() || !self.has_requests_of_an_id().await? {
-            return Ok(false);
+        if let Some((columns, etag)) = found {
+            return Ok(FoundId::Kept(columns, etag));
         }
         match self.rows.opened_by {
-            OpenedBy::Gate { is_paused: true } => Ok(true),
+            _ if !self.has_requests_of_an_id().await? => Ok(FoundId::None),
+            OpenedBy::Gate { is_paused: true } => Ok(FoundId::Lost),
             OpenedBy::Gate { is_paused: false } | OpenedBy::Command => {
                 Err(StoreError::StandingLost)
             }
@@ -94,4 +94,13 @@ impl Store {
             }
         }
     }
+}
+
+/// What is found where the id is kept.
+pub(super) enum FoundId {
+    Kept(Columns, ETag),
+    /// Nothing, and no request that is sealed for an id.
+    None,
+    /// Nothing, though there are such requests.
+    Lost,
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::gate_id::{GateId, OpenedBy, RowVersion, keys_of_row};
 use super::handle::Store;
+use super::kept_gate_id::FoundId;
 use super::row::{Columns, Scope};
+use super::sight::Writing;
 use super::versioned::ETag;
 
 /// Maximum attempts at storing the id while other instances do the same.
@@ -18,15 +20,24 @@ impl Store {
     /// Loads or stores the id, if rows of version 2 are written, or the id of earlier ones is lost; otherwise only creates
     /// the table.
     pub(super) async fn prepare_gate_id(&self) -> Result<(), StoreError> {
-        if self.rows.version == RowVersion::V2 || self.is_gate_id_lost().await? {
+        if self.rows.version == RowVersion::V2 {
             return self.gate_id_to_write().await.map(drop);
         }
-        self.backend.prepare_standing().await?;
-        match self.load_gate_id().await {
-            // Standing rows are of version 2 all the same.
-            Err(StoreError::GateIdOfOtherKey(_)) => self.gate_id_to_write().await.map(drop),
-            kept => GateId::next(kept?.map(|kept| kept.id).as_ref(), &self.rows).map(drop),
-        }
+        let kept = match self.find_gate_id().await? {
+            FoundId::Lost => return self.gate_id_to_write().await.map(drop),
+            FoundId::None => {
+                self.backend.prepare_standing(false).await?;
+                None
+            }
+            FoundId::Kept(columns, _) => match self.kept(&columns) {
+                // Standing rows are of version 2 all the same.
+                Err(StoreError::GateIdOfOtherKey(_)) => {
+                    return self.gate_id_to_write().await.map(drop);
+                }
+                kept => Some(kept?.id),
+            },
+        };
+        GateId::next(kept.as_ref(), &self.rows).map(drop)
     }
 
     /// The id for writing rows. The first start of a gate stores it, or a command before that, which replaces none.
@@ -46,7 +57,10 @@ impl Store {
         if let Some(id) = self.gate_id.get() {
             return Ok(id.clone());
         }
-        let kept = self.load_gate_id().await?.map(|kept| kept.id);
+        let (kept, writing) = match self.load_gate_id().await? {
+            Some(Kept { id, writing, .. }) => (Some(id), Some(writing)),
+            None => (None, None),
+        };
         let next = GateId::next(kept.as_ref(), &self.rows)?;
         let id = match (self.rows.opened_by, &kept) {
             // The gate has yet to replace it.
@@ -54,9 +68,9 @@ impl Store {
             _ => next,
         };
         let id = Arc::new(id.ok_or_else(unknown)?);
-        if kept.as_ref() == Some(&*id) {
+        if let Some(writing) = writing.filter(|_| kept.as_ref() == Some(&*id)) {
             self.gate_id.set(id.clone()).ok();
-            self.id_seen.now();
+            self.id_seen.see(writing);
         }
         Ok(id)
     }
@@ -80,37 +94,45 @@ impl Store {
         &self,
         fallback: Option<&str>,
     ) -> Result<Arc<GateId>, StoreError> {
-        let is_lost = self.is_gate_id_lost().await?;
-        self.backend.prepare_standing().await?;
         // After a conflict with another instance, its row is read.
         for _ in 0..ATTEMPTS {
-            let found = self.backend.get_standing(&keys_of_row()).await?;
+            let (found, is_lost) = match self.find_gate_id().await? {
+                FoundId::Kept(columns, etag) => (Some((columns, etag)), false),
+                missing => {
+                    let is_lost = matches!(missing, FoundId::Lost);
+                    self.backend.prepare_standing(is_lost).await?;
+                    (None, is_lost)
+                }
+            };
             let kept = match &found {
                 None => None,
                 Some((columns, _)) => match self.kept(columns) {
-                    Err(StoreError::GateIdOfOtherKey(id)) => Some(self.taken_over(id)?),
+                    Err(StoreError::GateIdOfOtherKey(id)) => {
+                        Some(self.taken_over(id, Writing::of(columns))?)
+                    }
                     kept => Some(kept?),
                 },
             };
-            let is_current = kept.as_ref().is_some_and(|kept| kept.by_current_key);
-            let kept = kept.map(|kept| kept.id);
-            let next = GateId::next(kept.as_ref(), &self.rows)?;
+            let next = GateId::next(kept.as_ref().map(|kept| &kept.id), &self.rows)?;
             let next = next
                 .or_else(|| fallback.map(GateId::new))
                 .ok_or_else(unknown)?;
             match kept {
                 Some(kept) if self.rows.opened_by == OpenedBy::Command => {
-                    return Ok(self.seen(kept));
+                    return Ok(self.seen(kept.id, kept.writing));
                 }
-                Some(kept) if is_current && kept == next => return Ok(self.seen(next)),
+                Some(kept) if kept.by_current_key && kept.id == next => {
+                    return Ok(self.seen(next, kept.writing));
+                }
                 _ => {}
             }
             match self.keep_gate_id(&next, found).await {
-                Ok(()) if is_lost => {
-                    tracing::error!("the gate's id was lost: it is stored anew");
-                    return Ok(self.seen(next));
+                Ok(writing) => {
+                    if is_lost {
+                        tracing::error!("the gate's id was lost: it is stored anew");
+                    }
+                    return Ok(self.seen(next, writing));
                 }
-                Ok(()) => return Ok(self.seen(next)),
                 Err(StoreError::AlreadyExists | StoreError::Conflict) => {}
                 Err(error) => return Err(error),
             }
@@ -118,8 +140,8 @@ impl Store {
         Err(StoreError::Conflict)
     }
 
-    fn seen(&self, id: GateId) -> Arc<GateId> {
-        self.id_seen.now();
+    fn seen(&self, id: GateId, writing: Writing) -> Arc<GateId> {
+        self.id_seen.see(writing);
         Arc::new(id)
     }
 
@@ -138,6 +160,7 @@ impl Store {
             return Ok(Kept {
                 id,
                 by_current_key: true,
+                writing: Writing::of(columns),
             });
         };
         if columns.is_orphaned(keys) {
@@ -148,12 +171,13 @@ impl Store {
         Ok(Kept {
             id,
             by_current_key: columns.sealed_with() == Some(keys.current_kid()),
+            writing: Writing::of(columns),
         })
     }
 
     /// An id whose key is gone, which a gate stores anew if its own settings give the same one: the row proves
     /// nothing.
-    fn taken_over(&self, id: String) -> Result<Kept, StoreError> {
+    fn taken_over(&self, id: String, writing: Writing) -> Result<Kept, StoreError> {
         let kept = GateId::new(&id);
         if self.rows.opened_by == OpenedBy::Command || !kept.is_set_in(&self.rows) {
             return Err(StoreError::GateIdOfOtherKey(id));
@@ -162,6 +186,7 @@ impl Store {
         Ok(Kept {
             id: kept,
             by_current_key: false,
+            writing,
         })
     }
 
@@ -170,7 +195,7 @@ impl Store {
         &self,
         id: &GateId,
         found: Option<(Columns, ETag)>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Writing, StoreError> {
         let (columns, etag) = found.unzip();
         let revision = columns.map_or(Ok(0), |columns| columns.revision())?;
         let scope = Scope {
@@ -180,10 +205,9 @@ impl Store {
         let columns = id
             .encode()
             .seal(revision.saturating_add(1), scope, self.link_keys()?);
-        self.backend
-            .put_standing(keys_of_row(), columns, etag)
-            .await
-            .map(drop)
+        let writing = Writing::of(&columns);
+        let stored = self.backend.put_standing(keys_of_row(), columns, etag);
+        stored.await.map(|_| writing)
     }
 }
 
@@ -192,6 +216,7 @@ pub(super) struct Kept {
     pub(super) id: GateId,
     /// If not, it is sealed again, so that the older key can be retired.
     by_current_key: bool,
+    writing: Writing,
 }
 
 /// Without an id, rows of version 2 can be neither written nor verified.

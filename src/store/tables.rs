@@ -339,20 +339,17 @@ impl Tables {
     async fn create_tables(&self) -> Result<(), Fault> {
         let is_lost = self.has_tables.load(Ordering::Relaxed);
         for table in [&self.approvals, &self.open, &self.decided] {
-            let is_created = self.create_table(table, is_lost).await?;
-            if is_created && !is_lost {
-                self.is_new.store(true, Ordering::Relaxed);
-            }
+            self.create_table(table, is_lost).await?;
         }
         Ok(())
     }
 
-    /// Returns whether it did not exist. Where it is lost, its rows are gone, if there were any.
-    async fn create_table(&self, table: &TableClient, is_lost: bool) -> Result<bool, Fault> {
+    /// Where it is lost, its rows are gone, if there were any.
+    async fn create_table(&self, table: &TableClient, is_lost: bool) -> Result<(), Fault> {
         let (created, _) = with_retry(POINT, || table.create().into_future()).await;
         let table = table.table_name();
         match created {
-            Err(fault) if fault.is_code("TableAlreadyExists") => return Ok(false),
+            Err(fault) if fault.is_code("TableAlreadyExists") => {}
             Err(fault) => return Err(fault),
             Ok(_) if is_lost => tracing::error!(
                 table,
@@ -360,6 +357,6 @@ impl Tables {
             ),
             Ok(_) => tracing::info!(table, "a table was created"),
         }
-        Ok(true)
+        Ok(())
     }
 }

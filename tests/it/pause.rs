@@ -249,6 +249,9 @@ async fn a_pause_that_cannot_be_read_is_503_and_never_no_pause() {
     let rows = standing.rows().await;
     assert_eq!(rows.len(), 1, "a paused start creates the table");
     drop(fresh);
+    // One that ran before is not paused.
+    assert_unavailable(claim(&gate, &approval).await);
+    let gate = TestGate::with(&through).await;
     claim(&gate, &approval).await.unwrap();
 }
 

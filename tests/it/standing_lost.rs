@@ -73,6 +73,7 @@ async fn assert_refused(settings: &[(&str, &str)], id: &str, copy: &Path) {
     let is_line = |line: &str| line.starts_with("failed   pauses    unknown: the standing table");
     assert!(said.lines().any(is_line), "{said}");
     assert!(!said.contains("none stands"), "{said}");
+    assert!(!said.contains("the gate creates it"), "{said}");
     for command in [["list", "--open"], ["list", "--damaged"]] {
         run(settings, &command).await;
     }
@@ -149,10 +150,14 @@ async fn no_command_ends_a_pause_by_creating_the_lost_table() {
     assert_eq!(log.count("the gate's id was lost: it is stored anew"), 1);
     let refused = try_claim(&started, &approval).await.unwrap_err();
     assert!(refused.to_string().contains("paused"), "{refused}");
+    // An instance that runs since before the loss is not paused, and does not know what was.
+    assert_unknown(&gate, &approval).await;
     // What was lost is now in the hands of the operator.
     let (said, code) = run(&borrowed, &["restore", copy.to_str().unwrap()]).await;
     assert_eq!(code, 0, "{said}");
-    try_claim(&gate, &approval).await.unwrap();
+    assert_unknown(&gate, &approval).await;
+    let restarted = TestGate::with(&borrowed).await;
+    try_claim(&restarted, &approval).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,12 +295,16 @@ async fn the_id_is_looked_for_once_a_minute() {
             "{looked:?}"
         );
     }
-    // Another instance has started.
+    // Another instance has started, whose pause this one does not have.
     let paused = RowSettings {
         opened_by: OpenedBy::Gate { is_paused: true },
         ..RowSettings::default()
     };
     let other = Store::embedded(dir.path(), OPEN_LIMIT, keys()).with_rows(paused);
     other.prepare().await.unwrap();
-    store.ensure_standing_is_whole().await.unwrap();
+    let looked = store.ensure_standing_is_whole().await;
+    assert!(
+        matches!(looked, Err(StoreError::StandingLost)),
+        "{looked:?}"
+    );
 }

@@ -243,10 +243,14 @@ pub(crate) fn refuse_batch(parts: &[Part<'_>], why: &'static str) -> Vec<Invalid
 }
 
 impl Id {
-    /// Whether a client takes the other one for this one, as `1.0` for `1`.
+    /// Whether a client can take the other one for this one, as `1.0` or `"1"` for `1`: some convert ids to numbers.
     pub(crate) fn reads_as(&self, other: &Self) -> bool {
-        let number = |id: &Self| id.0.parse::<f64>().ok();
-        self == other || number(self).is_some_and(|it| number(other) == Some(it))
+        let [one, other] = [self, other].map(|id| id.0.trim_matches('"'));
+        match (one.parse::<i128>(), other.parse::<i128>()) {
+            // Beyond 2^53, doubles do not tell them apart.
+            (Ok(one), Ok(other)) => one == other,
+            _ => one == other || one.parse::<f64>().is_ok_and(|it| other.parse() == Ok(it)),
+        }
     }
 
     pub(crate) fn read(raw: &RawValue) -> Option<Self> {

@@ -36,7 +36,13 @@ pub(super) async fn check(
         .tables
         .iter()
         .all(|(_, it)| matches!(it, TableState::Missing));
-    let mut tables: Vec<Finding> = probe.tables.into_iter().map(table).collect();
+    let is_lost = has_keys && matches!(store.prepare().await, Err(StoreError::StandingLost));
+    let mut tables = probe.tables;
+    // What is lost is no table that is still to be created.
+    tables.retain(|(name, state)| {
+        !is_lost || !name.starts_with("standing") || !matches!(state, TableState::Missing)
+    });
+    let mut tables: Vec<Finding> = tables.into_iter().map(table).collect();
     let (mut pauses, mut swept) = (Vec::new(), Ok(None));
     let mut off = Ok(BTreeMap::new());
     if has_keys && !is_new {

@@ -34,8 +34,6 @@ pub(in crate::store) struct Tables {
     pub(super) corrections: Corrections,
     /// Whether this process has seen the tables.
     pub(super) has_tables: AtomicBool,
-    /// Whether it has created those of requests.
-    pub(super) is_new: AtomicBool,
     service_clock: Arc<ServiceClock>,
 }
 
@@ -70,7 +68,6 @@ impl Tables {
             keys,
             corrections: Corrections::default(),
             has_tables: AtomicBool::new(false),
-            is_new: AtomicBool::new(false),
             service_clock,
         }
     }

@@ -1,7 +1,5 @@
 //! The standing table.
 
-use std::sync::atomic::Ordering;
-
 use super::client::{Tables, find};
 use super::fault::Fault;
 use super::probe::read;
@@ -13,17 +11,14 @@ use crate::store::versioned::ETag;
 
 impl Tables {
     /// Reads from the table, and creates it if it does not exist. No other operation creates it.
-    pub(in crate::store) async fn prepare_standing(&self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn prepare_standing(&self, is_lost: bool) -> Result<(), StoreError> {
         let Err(fault) = read(&self.standing).await else {
             return Ok(());
         };
         if !fault.is_code("TableNotFound") {
             return Err(fault.into());
         }
-        let [is_known, is_new] =
-            [&self.has_tables, &self.is_new].map(|it| it.load(Ordering::Relaxed));
-        self.create_table(&self.standing, is_known && !is_new)
-            .await?;
+        self.create_table(&self.standing, is_lost).await?;
         Ok(read(&self.standing).await?)
     }
 

@@ -11,7 +11,10 @@ use serde_json::json;
 use super::{POLICY, assert_approves, assert_asks, end_mails, given, list, restart};
 use crate::azurite::azurite;
 use crate::backing_store;
+use crate::claim::claim;
 use crate::harness::TestGate;
+use crate::outcome::report;
+use crate::process::run;
 
 fn named(name: &str) -> NewApproval {
     NewApproval {
@@ -107,4 +110,29 @@ async fn what_cannot_be_signed_takes_no_use() {
     let approved = gate.client.submit(&named("same")).await.unwrap();
     assert_eq!(approved.status, Status::Approved);
     assert_asks(&gate).await;
+}
+
+/// The grant knows a request by its id; without its row the same id would be approved again, without a use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_grant_approved_is_not_purged_while_the_grant_may_be_in_force() {
+    let tables = backing_store::tables(azurite().port);
+    let tables = backing_store::borrowed(&tables);
+    let settings = [&tables[..], &[("HO_POLICY", POLICY)]].concat();
+    let gate = TestGate::with(&settings).await;
+    given(&gate, "2").await;
+    for name in ["one", "two"] {
+        let used = gate.client.submit(&named(name)).await.unwrap();
+        assert_eq!(used.decider, Some(Decider::Grant));
+        let nonce = claim("0123456789abcdef");
+        gate.client.claim(&used.id, &nonce).await.unwrap();
+        gate.client.outcome(&used.id, &report(None)).await.unwrap();
+    }
+    let (said, code) = run(&tables, &["purge", "--older-than", "0", "--delete"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("So do 2 that a standing grant approved"),
+        "{said}"
+    );
+    let (said, code) = run(&tables, &["verify"]).await;
+    assert!(code == 0 && said.starts_with("3 rows: "), "{said}");
 }

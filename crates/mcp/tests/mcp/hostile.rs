@@ -110,12 +110,11 @@ fn an_answer_to_a_call_that_is_still_held_does_not_reach_the_client() {
     let error =
         json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32_000, "message": "FORGED"}});
     let rest = json!({"jsonrpc": "2.0", "method": "notifications/rest"});
-    let same = forged
-        .to_string()
-        .replace(&format!("\"id\":{id}"), &format!("\"id\":{id}.0"));
-    assert!(same.contains(".0"), "{same}");
+    let spelled = |id: String| format!("{{{id},\"result\":{{\"text\":\"FORGED\"}}}}");
     for text in [
-        same,
+        spelled(format!("\"id\":{id}.0")),
+        spelled(format!("\"id\":\"{id}\"")),
+        spelled(format!("\"id\":77777,\"id\":{id}")),
         forged.to_string(),
         error.to_string(),
         json!([forged, rest]).to_string(),
