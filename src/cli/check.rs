@@ -28,7 +28,7 @@ use settings::Settings;
 /// are warnings; or else 0.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only say what changes when this version replaces an earlier one: exit code 1 if something does
+    /// Only say which settings need a change when this version replaces an earlier one: exit code 1 if one does
     #[arg(long, conflicts_with_all = ["mail_to", "channels", "json"])]
     upgrade: bool,
     /// Only print the settings that are set, without secrets; the others have their defaults
@@ -200,7 +200,7 @@ fn say_what_changes() -> ExitCode {
         (false, _) => ExitCode::from(2),
         (true, false) => ExitCode::FAILURE,
         (true, true) => {
-            show("Nothing changes for a gate with these settings.");
+            show("These settings need no change. What else has changed is in docs/upgrading.md.");
             ExitCode::SUCCESS
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn agent_identity(
         errors.push(unusable(
             "WEBSITE_AUTH_ENABLED",
             "HO_AGENT_IDENTITY needs App Service authentication in front of the Functions host; the platform \
-             sets this to True where it is on",
+             sets this to True where it is on, and the host FUNCTIONS_CUSTOMHANDLER_PORT",
         ));
     }
     let why = "HO_AGENT_IDENTITY needs the directory whose programs may ask";

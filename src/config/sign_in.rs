@@ -51,7 +51,7 @@ pub(super) fn sign_in(
         errors.push(unusable(
             "WEBSITE_AUTH_ENABLED",
             "sign-in needs App Service authentication in front of the Functions host; the platform \
-             sets this to True where it is on",
+             sets this to True where it is on, and the host FUNCTIONS_CUSTOMHANDLER_PORT",
         ));
     }
     Some(SignIn {

@@ -579,7 +579,8 @@ class Hook(unittest.TestCase):
             "AZURE_KEY_WRITER_ROLE": "/role-1",
             **more,
         }
-        done = subprocess.run([ROOT / "scripts/vault-keys"], env=given, capture_output=True, text=True, timeout=20)
+        call = {"env": given, "cwd": self.home, "capture_output": True, "text": True, "timeout": 20}
+        done = subprocess.run([ROOT / "scripts/vault-keys"], **call)
         self.assertEqual(list((self.home / "tmp").iterdir()), [], "something is left over")
         return done
 
@@ -626,9 +627,8 @@ class Hook(unittest.TestCase):
         self.assertEqual([c[:3] for c in self.calls()], [["rest", "--method", "get"]])
 
     def test_the_password_of_a_relay_is_in_the_vault_before_the_role_ends(self):
-        given = self.home / "password"
-        given.write_text("a word, and more\n")
-        done = self.run_hook(AZURE_RELAY_PASSWORD="true", RELAY_PASSWORD_FILE=str(given))
+        (self.home / "password").write_text("a word, and more\n")
+        done = self.run_hook(AZURE_RELAY_PASSWORD="true", RELAY_PASSWORD_FILE="password")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.vault()["smtp-password"], "a word, and more")
         calls = self.calls()

@@ -79,7 +79,10 @@ async fn the_check_says_what_changes_with_the_upgrade() {
         ];
         let (output, code) = run(&[settings, &set].concat(), &check).await;
         assert_eq!(code, 0, "{settings:?}: {output}");
-        assert_eq!(output, "Nothing changes for a gate with these settings.\n");
+        assert_eq!(
+            output,
+            "These settings need no change. What else has changed is in docs/upgrading.md.\n"
+        );
     }
     let (output, code) = run(&[], &check).await;
     assert_eq!(code, 1, "{output}");
