@@ -1,10 +1,15 @@
 //! Settings that are set and have no effect beside the others, that an operator may have forgotten, or that blind alerts.
 
+use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS};
+
+use super::agent_keys::agent_keys;
 use super::approvers::allowed_approvers;
 use super::error::ConfigErrors;
 use super::known::settings_of;
 use super::log::{hides_events, parse};
 use super::lookup::non_empty;
+use crate::keys::AgentKeys;
+use crate::reveal;
 
 const HIDES_EVENTS: &str =
     "it leaves out lines that alerts and saved queries look for: they need `info`";
@@ -18,6 +23,9 @@ pub fn idle_settings(
     let is_set = |name: &str| non_empty(&lookup, name).is_some();
     let mail = get("HO_MAIL").unwrap_or_default();
     let is_embedded = get("HO_STORE").is_none_or(|store| store != "tables");
+    let takes_keys_alone = get("HO_AGENT_IDENTITY").is_none_or(|it| it == "key");
+    let listed = agent_keys(&get).ok().flatten();
+    let listed = listed.as_ref();
     let has_pattern = allowed_approvers(&get).is_ok_and(|list| list.has_pattern());
     let of_others = [
         (
@@ -57,6 +65,18 @@ pub fn idle_settings(
             "it has no effect: HO_ALLOWED_APPROVERS has no pattern",
         ),
         (
+            "AGENT_KEYS",
+            "HO_AGENT_KEYS",
+            takes_keys_alone && listed.is_some_and(AgentKeys::has_identities),
+            "its object ids have no effect: HO_AGENT_IDENTITY is not entra or both",
+        ),
+        (
+            "AGENT_KEYS",
+            "HO_AGENT_KEYS",
+            listed.is_some_and(|it| it.has_patterns_without(can_be_agent)),
+            "an entry covers no agent: a name has at most 128 characters and 170 bytes, all of which show, and no `://`",
+        ),
+        (
             "PAUSED",
             "HO_PAUSED",
             true,
@@ -77,4 +97,10 @@ pub fn idle_settings(
     let log = get("HO_LOG").filter(|filter| parse(filter).is_some_and(|it| hides_events(&it)));
     let log = log.map(|_| ("HO_LOG".to_owned(), HIDES_EVENTS));
     named.filter(|(name, _)| is_set(name)).chain(log).collect()
+}
+
+/// Whether a submit may have this name of an agent.
+fn can_be_agent(name: &str) -> bool {
+    let is_short = name.chars().count() <= AGENT_CHARS && name.len() <= AGENT_BYTES;
+    is_short && reveal::is_plain(name) && !name.contains("://")
 }

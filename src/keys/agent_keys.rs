@@ -99,6 +99,21 @@ impl AgentKeys {
         patterns.any(|pattern| matches!(pattern, Pattern::Prefix(_)))
     }
 
+    /// Whether an entry names a program of the directory.
+    pub fn has_identities(&self) -> bool {
+        let mut listed = self.0.iter().map(|(listed, _)| listed);
+        listed.any(|listed| matches!(listed, Listed::Identity(_)))
+    }
+
+    /// Whether an entry covers no name for which this holds, whatever follows a beginning.
+    pub fn has_patterns_without(&self, can_be_name: impl Fn(&str) -> bool) -> bool {
+        let mut names = self.0.iter().map(|(_, pattern)| match pattern {
+            Pattern::Name(name) => name,
+            Pattern::Prefix(beginning) => beginning.trim_end(),
+        });
+        names.any(|name| !can_be_name(name))
+    }
+
     /// Whether several keys have an entry for the same agents, and so are one owner.
     pub fn has_shared_owners(&self) -> bool {
         let entries = self.0.iter().enumerate();

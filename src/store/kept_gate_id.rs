@@ -59,21 +59,35 @@ impl Store {
     /// Looks for the id, before anything is created in its place.
     ///
     /// # Errors
-    /// [`StoreError::StandingLost`] if it is lost, except for a gate that pauses everything; or the store's own.
+    /// [`StoreError::StandingLost`] if it is lost, or was when this process looked before, except for a gate that pauses
+    /// everything; or the store's own.
     pub(super) async fn find_gate_id(&self) -> Result<FoundId, StoreError> {
-        let found = match self.backend.get_standing(&keys_of_row()).await {
-            Err(StoreError::StandingLost) => None,
-            found => found?,
-        };
-        if let Some((columns, etag)) = found {
-            return Ok(FoundId::Kept(columns, etag));
+        if self.id_seen.was_lost() {
+            return Err(StoreError::StandingLost);
+        }
+        if let Some(kept) = self.read_gate_id().await? {
+            return Ok(kept);
+        }
+        if !self.has_requests_of_an_id().await? {
+            return Ok(FoundId::None);
+        }
+        // Another instance stores the id before its first request.
+        if let Some(kept) = self.read_gate_id().await? {
+            return Ok(kept);
         }
         match self.rows.opened_by {
-            _ if !self.has_requests_of_an_id().await? => Ok(FoundId::None),
             OpenedBy::Gate { is_paused: true } => Ok(FoundId::Lost),
             OpenedBy::Gate { is_paused: false } | OpenedBy::Command => {
+                self.id_seen.lose();
                 Err(StoreError::StandingLost)
             }
+        }
+    }
+
+    async fn read_gate_id(&self) -> Result<Option<FoundId>, StoreError> {
+        match self.backend.get_standing(&keys_of_row()).await {
+            Err(StoreError::StandingLost) => Ok(None),
+            found => Ok(found?.map(|(columns, etag)| FoundId::Kept(columns, etag))),
         }
     }
 

@@ -18,6 +18,7 @@ pub(super) struct Sight(Arc<Mutex<Seen>>);
 struct Seen {
     at: Option<Instant>,
     writing: Option<Writing>,
+    was_lost: bool,
 }
 
 /// One writing of the row.
@@ -46,12 +47,19 @@ impl Sight {
             .as_ref()
             .is_none_or(|before| *before == writing || before.revision < writing.revision);
         if is_same {
-            *seen = Seen {
-                at: Some(Instant::now()),
-                writing: Some(writing),
-            };
+            seen.at = Some(Instant::now());
+            seen.writing = Some(writing);
         }
         is_same
+    }
+
+    /// Notes that the row was lost before this process saw it: one that is there later is another.
+    pub(super) fn lose(&self) {
+        self.lock().was_lost = true;
+    }
+
+    pub(super) fn was_lost(&self) -> bool {
+        self.lock().was_lost
     }
 
     /// The next look is a new one.

@@ -68,7 +68,8 @@ impl Store {
             _ => next,
         };
         let id = Arc::new(id.ok_or_else(unknown)?);
-        if let Some(writing) = writing.filter(|_| kept.as_ref() == Some(&*id)) {
+        let is_kept = kept.as_ref() == Some(&*id) && !self.id_seen.was_lost();
+        if let Some(writing) = writing.filter(|_| is_kept) {
             self.gate_id.set(id.clone()).ok();
             self.id_seen.see(writing);
         }

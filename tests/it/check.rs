@@ -134,6 +134,10 @@ async fn each_seeded_fault_is_found_and_said_in_its_line() {
 
     // Another gate's tables, an unknown setting, settings without effect, keys of another gate.
     let other_keys = keyring::generate_receipt_key();
+    let of_no_agent = format!(
+        "{}=https://agent,3f2504e0-4f89-41d3-9a0c-0305e82c3301=Agent*",
+        "07".repeat(32)
+    );
     let more = [
         ("HO_GATE_ID", "other"),
         ("HO_ALOWED_APPROVERS", "x"),
@@ -143,6 +147,7 @@ async fn each_seeded_fault_is_found_and_said_in_its_line() {
         ("HO_BASE_URL", &gate.url),
         ("HO_OPEN_LIMIT", "topsecret"),
         ("HO_ALLOWED_APPROVERS", "*@example.com"),
+        ("HO_AGENT_KEYS", &of_no_agent),
     ];
     let (said, code) = check(&more).await;
     assert_eq!(code, 2, "{said}");
@@ -156,6 +161,16 @@ async fn each_seeded_fault_is_found_and_said_in_its_line() {
             "HO_SMTP_URL: it has no effect: HO_MAIL is not smtp",
         ),
         ("warning", "settings", "HO_PAUSED: everything is paused"),
+        (
+            "warning",
+            "settings",
+            "HO_AGENT_KEYS: its object ids have no effect",
+        ),
+        (
+            "warning",
+            "settings",
+            "HO_AGENT_KEYS: an entry covers no agent",
+        ),
         ("failed", "settings", "HO_OPEN_LIMIT cannot be used"),
         (
             "failed",

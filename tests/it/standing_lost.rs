@@ -139,23 +139,26 @@ async fn no_command_ends_a_pause_by_creating_the_lost_table() {
     let started = TestGate::with(&borrowed).await;
     assert_unknown(&started, &approval).await;
     assert_eq!(standing.rows().await.len(), 0);
-    drop(started);
 
     let held = [&borrowed[..], &[("HO_PAUSED", "1")]].concat();
     let log = Log::default();
     let collecting = log.collect();
-    let started = TestGate::with(&held).await;
+    let paused = TestGate::with(&held).await;
     drop(collecting);
     assert_eq!(log.count("ERROR"), 1, "{:?}", log.lines());
     assert_eq!(log.count("the gate's id was lost: it is stored anew"), 1);
-    let refused = try_claim(&started, &approval).await.unwrap_err();
+    let refused = try_claim(&paused, &approval).await.unwrap_err();
     assert!(refused.to_string().contains("paused"), "{refused}");
-    // An instance that runs since before the loss is not paused, and does not know what was.
-    assert_unknown(&gate, &approval).await;
+    // The instances that run meanwhile are not paused, and do not know what was.
+    for running in [&gate, &started] {
+        assert_unknown(running, &approval).await;
+    }
     // What was lost is now in the hands of the operator.
     let (said, code) = run(&borrowed, &["restore", copy.to_str().unwrap()]).await;
     assert_eq!(code, 0, "{said}");
-    assert_unknown(&gate, &approval).await;
+    for running in [&gate, &started] {
+        assert_unknown(running, &approval).await;
+    }
     let restarted = TestGate::with(&borrowed).await;
     try_claim(&restarted, &approval).await.unwrap();
 }
