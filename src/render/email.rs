@@ -124,7 +124,7 @@ struct OutcomeEmail<'a> {
     comment: Option<String>,
     /// What the approver asks for a changed request.
     question: Option<String>,
-    /// Whether anyone with the link can have written these.
+    /// What the agent got, where anyone with the link can have written these.
     unproven: Option<String>,
     /// What the agent says about a failure.
     error: Option<String>,

@@ -71,9 +71,14 @@ impl PlanView {
             what: describe_vote(approval, ballot, zone),
             comment: join_question(ballot.words().as_deref(), ballot.question.as_deref())
                 .map(|it| show(&reveal::prose(&it))),
-            by_link: ballot
-                .has_unproven_words()
-                .then(|| describe_agents_part(ballot.preset.as_deref())),
+            by_link: ballot.has_unproven_words().then(|| {
+                // Of the votes, the agent gets the words of the one that decides.
+                let preset = ballot
+                    .preset
+                    .as_deref()
+                    .filter(|_| decides(approval, ballot));
+                describe_agents_part(preset)
+            }),
         });
         Some(Self {
             because,
@@ -240,6 +245,13 @@ fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
         }
     }
     notes
+}
+
+/// Whether the decision is that of this vote, with its reason.
+fn decides(approval: &Approval, ballot: &Ballot) -> bool {
+    let person = &approval.approvers[ballot.person].address;
+    let decision = approval.decision();
+    decision.is_some_and(|it| it.by.person() == Some(person) && it.preset == ballot.preset)
 }
 
 fn describe_vote(approval: &Approval, ballot: &Ballot, zone: &Zone) -> Sentence {

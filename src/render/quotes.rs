@@ -18,7 +18,7 @@ pub(super) fn needs_quotes(value: &str) -> bool {
     let value = value.trim();
     let is_like_label = value.starts_with('(') && value.ends_with(')');
     is_like_label
-        || value.starts_with(['"', '«'])
+        || value.starts_with(['"', '«', '≪', '⟪', '《', '‹'])
         || serde_json::from_str::<IgnoredAny>(value).is_ok()
 }
 

@@ -67,6 +67,42 @@ fn says_unproven(mail: &Mail) -> bool {
     mail.text.contains(words) && mail.html.contains(words)
 }
 
+/// Of a vote that does not decide, it gets nothing.
+#[tokio::test]
+async fn what_the_agent_got_of_a_vote_by_link_is_what_it_got() {
+    const POLICY: &str = r#"
+version = 1
+
+[groups]
+finance = ["alice@example.com", "bob@example.com", "carol@example.com"]
+
+[[rule]]
+id = "deletions"
+effect = "require"
+stages = [{ from = "finance" }]
+rejections = 2
+reject_reasons = ["Too risky"]
+"#;
+    let gate = TestGate::with(&[("HO_POLICY", POLICY)]).await;
+    let approval = gate.ask().await;
+    let got = "The agent got only the reason from the list, “Too risky”.";
+    for (person, is_last) in [(ALICE, false), (BOB, true)] {
+        let question = gate.question(&approval, person);
+        let form = [
+            ("decision", "reject"),
+            ("preset", "Too risky"),
+            ("words", "Ask me first."),
+        ];
+        let answer = gate.decide(&question, &form).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        let page = gate.get(&question.link).await.body;
+        assert_eq!(page.contains(got), is_last, "{page}");
+        assert!(page.contains("The agent did not get it."), "{page}");
+        let comment = gate.status(&approval.id).await.comment;
+        assert_eq!(comment.as_deref(), is_last.then_some("Too risky"));
+    }
+}
+
 #[tokio::test]
 async fn an_email_that_asks_says_which_words_are_unproven() {
     const POLICY: &str = r#"

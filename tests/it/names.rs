@@ -260,6 +260,7 @@ async fn after_sign_in_the_alarm_about_a_withheld_value_names_its_characters() {
 async fn a_text_that_reads_as_a_mark_of_the_gates_is_quoted() {
     let (page, mail) = shown(json!({
         "password": "x".repeat(22), "pin": "7", "one": "«withheld, 22 characters»", "two": "«not shown in mail»",
+        "six": "≪not shown in mail≫",
         "rows": [{"api_key": "k", "n": "«not shown in mail»"}, {"api_key": "k", "n": "y"}],
     }))
     .await;
@@ -284,6 +285,7 @@ async fn a_text_that_reads_as_a_mark_of_the_gates_is_quoted() {
     for line in [
         "password:  «not shown in mail»",
         "two:       \"«not shown in mail»\"",
+        "six:       \"≪not shown in mail≫\"",
         "      api_key:  «not shown in mail»\n      n:        \"«not shown in mail»\"",
     ] {
         let text = mail.text.replace("\r\n", "\n");

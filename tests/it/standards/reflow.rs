@@ -147,7 +147,7 @@ async fn parameters_of_any_shape_fit_a_phone() {
         let mail = mails.iter().find(|mail| mail.text.contains(&approval.id));
         for (kind, html) in [("page", &page), ("email", &mail.unwrap().html)] {
             view.show_html(html).await;
-            for (width, change) in [(375, ""), (500, ""), (320, ""), (320, SPACING)] {
+            for (width, change) in [(375, ""), (620, ""), (320, ""), (320, SPACING)] {
                 view.resize(width, 800).await;
                 let found = view.browser.js(&format!("{change}{TOO_WIDE}")).await;
                 if found != json!([]) {
