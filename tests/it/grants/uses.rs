@@ -29,10 +29,12 @@ async fn repeats_of_one_submit_at_once_take_one_use() {
     let tables = backing_store::borrowed(&tables);
     let dir = tempfile::tempdir().unwrap();
     let embedded = format!("embedded:{}", dir.path().display());
+    let keys = backing_store::own_keys();
+    let keys = backing_store::borrowed(&keys);
     let policy = ("HO_POLICY", POLICY);
     for settings in [
         [&tables[..], &[policy]].concat(),
-        vec![policy, ("HO_STORE", embedded.as_str())],
+        [&keys[..], &[policy, ("HO_STORE", embedded.as_str())]].concat(),
     ] {
         let gates = [
             TestGate::with(&settings).await,
