@@ -44,7 +44,7 @@ pub fn prose(text: &str) -> String {
     escape(&text.replace("\r\n", "\n"), |_, hidden| hidden)
 }
 
-/// A part of a line: hidden and control characters, with what ends a line, as `\u{…}`, everything else unchanged.
+/// A part of a line: the same, and control characters, with what ends a line, as `\u{…}`.
 pub fn part_of_line(text: &str) -> String {
     escape(text, |c, hidden| hidden || c.is_control())
 }

@@ -169,8 +169,8 @@ pub(super) async fn read(store: &Store, name: &str) -> Result<Grants, StoreError
 }
 
 /// Changes the grants of a row, on condition that it has not changed since it was read, and retries after a
-/// conflict. Nothing is written if `change` returns `None` or changes nothing. The time is the latest that any process wrote, so that
-/// a clock that is behind does not prolong a grant.
+/// conflict. Nothing is written if `change` returns `None` or changes nothing. The time is the latest that any process
+/// wrote, so that a clock that is behind does not prolong a grant.
 pub(super) async fn change<T>(
     store: &Store,
     name: &str,

@@ -46,14 +46,11 @@ impl Store {
     /// [`StoreError::StandingLost`] if there are requests that are sealed for an id, and no id; why a stored one cannot be
     /// trusted; or the store's own.
     pub async fn ensure_gate_id_is_kept(&self) -> Result<(), StoreError> {
-        let kept = match self.load_gate_id().await {
-            Err(StoreError::StandingLost) => None,
-            kept => kept?,
+        let kept = match self.find_gate_id().await? {
+            FoundId::Kept(columns, _) => Some(self.kept(&columns)?.id),
+            FoundId::None | FoundId::Lost => None,
         };
-        if kept.is_none() && self.has_requests_of_an_id().await? {
-            return Err(StoreError::StandingLost);
-        }
-        GateId::next(kept.map(|kept| kept.id).as_ref(), &self.rows).map(drop)
+        GateId::next(kept.as_ref(), &self.rows).map(drop)
     }
 
     /// Looks for the id, before anything is created in its place.
@@ -65,15 +62,15 @@ impl Store {
         if self.id_seen.was_lost() {
             return Err(StoreError::StandingLost);
         }
-        if let Some(kept) = self.read_gate_id().await? {
-            return Ok(kept);
+        if let Some((columns, etag)) = self.read_gate_id().await? {
+            return Ok(FoundId::Kept(columns, etag));
         }
         if !self.has_requests_of_an_id().await? {
             return Ok(FoundId::None);
         }
         // Another instance stores the id before its first request.
-        if let Some(kept) = self.read_gate_id().await? {
-            return Ok(kept);
+        if let Some((columns, etag)) = self.read_gate_id().await? {
+            return Ok(FoundId::Kept(columns, etag));
         }
         match self.rows.opened_by {
             OpenedBy::Gate { is_paused: true } => Ok(FoundId::Lost),
@@ -84,10 +81,11 @@ impl Store {
         }
     }
 
-    async fn read_gate_id(&self) -> Result<Option<FoundId>, StoreError> {
+    /// The row of the id, if there is one; none without the table.
+    pub(super) async fn read_gate_id(&self) -> Result<Option<(Columns, ETag)>, StoreError> {
         match self.backend.get_standing(&keys_of_row()).await {
             Err(StoreError::StandingLost) => Ok(None),
-            found => Ok(found?.map(|(columns, etag)| FoundId::Kept(columns, etag))),
+            found => found,
         }
     }
 

@@ -116,10 +116,8 @@ impl Store {
 
     /// The stored id, or else that of the settings; `None` if neither has one. Writes nothing.
     async fn own_gate_id(&self) -> Result<Option<GateId>, StoreError> {
-        let kept = match self.load_gate_id().await {
-            Err(StoreError::StandingLost) => None,
-            kept => kept?.map(|kept| kept.id),
-        };
-        GateId::next(kept.as_ref(), &self.rows)
+        let found = self.read_gate_id().await?;
+        let kept = found.map(|(columns, _)| self.kept(&columns));
+        GateId::next(kept.transpose()?.map(|kept| kept.id).as_ref(), &self.rows)
     }
 }

@@ -11,6 +11,20 @@ use crate::harness::{ALICE, BOB, Mail, Page, TestGate, object, request, with_for
 
 const SECRET: &str = "hunter2-example";
 
+/// It takes two to reject.
+const TWO_REJECT: &str = r#"
+version = 1
+
+[groups]
+finance = ["alice@example.com", "bob@example.com", "carol@example.com"]
+
+[[rule]]
+id = "deletions"
+effect = "require"
+stages = [{ from = "finance" }]
+rejections = 2
+"#;
+
 async fn ask(gate: &TestGate) -> Approval {
     let asked = NewApproval {
         parameters: object(json!({"user": "1", "password": SECRET})),
@@ -70,20 +84,8 @@ fn says_unproven(mail: &Mail) -> bool {
 /// Of a vote that does not decide, it gets nothing.
 #[tokio::test]
 async fn what_the_agent_got_of_a_vote_by_link_is_what_it_got() {
-    const POLICY: &str = r#"
-version = 1
-
-[groups]
-finance = ["alice@example.com", "bob@example.com", "carol@example.com"]
-
-[[rule]]
-id = "deletions"
-effect = "require"
-stages = [{ from = "finance" }]
-rejections = 2
-reject_reasons = ["Too risky"]
-"#;
-    let gate = TestGate::with(&[("HO_POLICY", POLICY)]).await;
+    let policy = format!("{TWO_REJECT}reject_reasons = [\"Too risky\"]\n");
+    let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
     let approval = gate.ask().await;
     let got = "The agent got only the reason from the list, “Too risky”.";
     for (person, is_last) in [(ALICE, false), (BOB, true)] {
@@ -105,19 +107,7 @@ reject_reasons = ["Too risky"]
 
 #[tokio::test]
 async fn an_email_that_asks_says_which_words_are_unproven() {
-    const POLICY: &str = r#"
-version = 1
-
-[groups]
-finance = ["alice@example.com", "bob@example.com", "carol@example.com"]
-
-[[rule]]
-id = "deletions"
-effect = "require"
-stages = [{ from = "finance" }]
-rejections = 2
-"#;
-    let gate = TestGate::with(&[("HO_POLICY", POLICY)]).await;
+    let gate = TestGate::with(&[("HO_POLICY", TWO_REJECT)]).await;
     for is_proven in [false, true] {
         let hour = NewApproval {
             timeout_seconds: Some(3_600),

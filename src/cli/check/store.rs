@@ -36,18 +36,25 @@ pub(super) async fn check(
         .tables
         .iter()
         .all(|(_, it)| matches!(it, TableState::Missing));
-    let is_lost = has_keys && matches!(store.prepare().await, Err(StoreError::StandingLost));
+    let lost = match has_keys {
+        true => store.prepare().await.err(),
+        false => None,
+    };
+    let lost = lost.filter(|error| matches!(error, StoreError::StandingLost));
     let mut tables = probe.tables;
     // What is lost is no table that is still to be created.
     tables.retain(|(name, state)| {
-        !is_lost || !name.starts_with("standing") || !matches!(state, TableState::Missing)
+        lost.is_none() || !name.starts_with("standing") || !matches!(state, TableState::Missing)
     });
     let mut tables: Vec<Finding> = tables.into_iter().map(table).collect();
     let (mut pauses, mut swept) = (Vec::new(), Ok(None));
     let mut off = Ok(BTreeMap::new());
     if has_keys && !is_new {
         tables.push(gate_id(&store).await);
-        pauses = check_pauses(&store).await;
+        pauses = match lost {
+            Some(error) => vec![Finding::failed(format!("unknown: {error}"))],
+            None => check_pauses(&store).await,
+        };
         swept = last_sweep(&store).await;
         off = look_for_off_channels(&store).await;
     }
@@ -82,9 +89,6 @@ fn table((name, state): (String, TableState)) -> Finding {
 
 /// A pause that cannot be read or trusted stops everything.
 async fn check_pauses(store: &Store) -> Vec<Finding> {
-    if let Err(error @ StoreError::StandingLost) = store.prepare().await {
-        return vec![Finding::failed(format!("unknown: {error}"))];
-    }
     match pauses(store).await {
         Ok(standing) if standing.is_empty() => vec![Finding::ok("none stands")],
         Ok(standing) => {
