@@ -1,8 +1,24 @@
-// What the gate refuses of a request, whatever its configuration, and the client leaves to it.
+// A request as a mock gets it, and what the gate refuses of one, whatever its configuration, and the client leaves to it.
 
+import type { NewCallback } from "./action.js";
 import { isSamePerson, toPerson } from "./address.js";
-import type { MockRequest } from "./mock.js";
 import { toCanonical } from "./parameters.js";
+import type { JsonObject } from "./strict-json.js";
+
+/** A request, as a mock gets it. */
+export interface MockRequest {
+  readonly agentName: string;
+  readonly actionDescription: string;
+  readonly parameters: JsonObject;
+  readonly approverEmails?: readonly string[];
+  readonly correlationId: string;
+  readonly claimant: string;
+  readonly timeoutSeconds?: number;
+  readonly reason?: string;
+  readonly onBehalfOf?: string;
+  readonly supersedes?: string;
+  readonly callback?: NewCallback;
+}
 
 /** A member of a request that the gate refuses, as a JSON pointer, and why. */
 export interface Fault {

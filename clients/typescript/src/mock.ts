@@ -14,11 +14,13 @@ import { MockError } from "./errors.js";
 import { Gate, type GateOptions } from "./gate.js";
 import { approvalId } from "./handle.js";
 import type { Logger } from "./logs.js";
-import { findFaults, isTooLarge, type Fault } from "./mock-limits.js";
+import { findFaults, isTooLarge, type Fault, type MockRequest } from "./mock-limits.js";
 import { checkFunction } from "./options.js";
 import { ExactParameters, sha256, toCanonical } from "./parameters.js";
 import { PERMIT, RECEIPT } from "./receipts.js";
 import { isObject, type JsonObject } from "./strict-json.js";
+
+export type { MockRequest } from "./mock-limits.js";
 
 const ISSUER = "https://mock.invalid";
 const OPEN_SECONDS = 3600;
@@ -49,21 +51,6 @@ export function reject(comment?: string): Answer {
 /** The first of the approvers rejects, and asks for changes in these words. */
 export function askForChanges(question: string): Answer {
   return { status: "Rejected", question };
-}
-
-/** A request, as a mock gets it. */
-export interface MockRequest {
-  readonly agentName: string;
-  readonly actionDescription: string;
-  readonly parameters: JsonObject;
-  readonly approverEmails?: readonly string[];
-  readonly correlationId: string;
-  readonly claimant: string;
-  readonly timeoutSeconds?: number;
-  readonly reason?: string;
-  readonly onBehalfOf?: string;
-  readonly supersedes?: string;
-  readonly callback?: NewCallback;
 }
 
 /** A call that the gate would make. */
