@@ -36,6 +36,8 @@ pub struct RequestList {
     pub grants: Vec<(HeldGrant, ListedRequest)>,
     /// How many requests could not be read, or cannot be trusted.
     pub unreadable: usize,
+    /// Whether requests are left out since the operator's list does not have this person any more.
+    pub is_unlisted: bool,
 }
 
 /// A request that has this person among its approvers.
@@ -45,8 +47,21 @@ pub struct ListedRequest {
     pub approver: usize,
 }
 
-/// A row could not be read, or cannot be trusted.
-struct Unreadable;
+/// Why a request that names this person is not shown.
+enum LeftOut {
+    /// Its row could not be read, or cannot be trusted.
+    Unreadable,
+    Unlisted,
+}
+
+impl RequestList {
+    fn leave_out(&mut self, why: &LeftOut) {
+        match why {
+            LeftOut::Unreadable => self.unreadable += 1,
+            LeftOut::Unlisted => self.is_unlisted = true,
+        }
+    }
+}
 
 impl App {
     /// The list of a person who has signed in.
@@ -84,7 +99,7 @@ impl App {
             match read {
                 Ok(Some(it)) if it.approval.can_vote(it.approver, now) => list.open.push(it),
                 Ok(_) => {}
-                Err(Unreadable) => list.unreadable += 1,
+                Err(why) => list.leave_out(&why),
             }
             if list.open.len() > MOST_OPEN {
                 list.open.truncate(MOST_OPEN);
@@ -107,16 +122,10 @@ impl App {
         let reading = found.into_iter().map(|id| self.read_listed(id, caller));
         let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
         while let Some(read) = reading.next().await {
-            let Ok(read) = read else {
-                list.unreadable += 1;
-                continue;
-            };
-            let own = read.and_then(|it| {
-                let choices = it.approval.choices();
-                let mut choices = choices.into_iter().rev();
-                Some((choices.find(|one| one.person == it.approver)?, it))
-            });
-            list.decided.extend(own);
+            match read {
+                Ok(it) => list.decided.extend(it.and_then(with_choice)),
+                Err(why) => list.leave_out(&why),
+            }
         }
         Ok(())
     }
@@ -147,7 +156,7 @@ impl App {
             match reading.next().await {
                 Some(Ok(Some(with))) => list.grants.push((held, with)),
                 Some(Ok(None)) | None => {}
-                Some(Err(Unreadable)) => list.unreadable += 1,
+                Some(Err(why)) => list.leave_out(&why),
             }
         }
         Ok(())
@@ -158,7 +167,7 @@ impl App {
         &self,
         id: ApprovalId,
         caller: &Caller,
-    ) -> Result<Option<ListedRequest>, Unreadable> {
+    ) -> Result<Option<ListedRequest>, LeftOut> {
         match self.load_for_approver(&id, caller).await {
             Ok((row, identified)) => {
                 let is_signed_in = matches!(identified.assurance, Assurance::Entra(_));
@@ -167,7 +176,8 @@ impl App {
                     approver: identified.approver,
                 }))
             }
-            Err(Error::NotFound | Error::Hidden(_) | Error::Unlisted) => Ok(None),
+            Err(Error::NotFound | Error::Hidden(_)) => Ok(None),
+            Err(Error::Unlisted) => Err(LeftOut::Unlisted),
             Err(error) => {
                 let id = id.to_string();
                 tracing::warn!(
@@ -175,7 +185,7 @@ impl App {
                     cause = error.cause(),
                     "a listed request could not be read"
                 );
-                Err(Unreadable)
+                Err(LeftOut::Unreadable)
             }
         }
     }
@@ -189,4 +199,11 @@ impl App {
         addresses.extend(Address::from_known(&member.name));
         addresses
     }
+}
+
+/// The request with the last choice of the person in whose list it is.
+fn with_choice(it: ListedRequest) -> Option<(Choice, ListedRequest)> {
+    let choices = it.approval.choices();
+    let choice = choices.into_iter().rfind(|one| one.person == it.approver)?;
+    Some((choice, it))
 }

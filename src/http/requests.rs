@@ -48,6 +48,7 @@ fn show(app: &App, caller: &Caller, list: &RequestList) -> String {
     }
     shown.is_cut = list.is_cut;
     shown.unreadable = list.unreadable;
+    shown.is_unlisted = list.is_unlisted;
     shown.render_html()
 }
 

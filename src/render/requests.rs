@@ -38,6 +38,8 @@ pub struct RequestsPage<'a> {
     pub grants: Vec<OwnGrant>,
     /// How many requests are left out, since they cannot be read or trusted.
     pub unreadable: usize,
+    /// Whether requests are left out since this person is not on the list of approvers any more.
+    pub is_unlisted: bool,
 }
 
 /// A request that waits for this person.
@@ -94,6 +96,7 @@ impl<'a> RequestsPage<'a> {
             is_cut: false,
             grants: Vec::new(),
             unreadable: 0,
+            is_unlisted: false,
         }
     }
 

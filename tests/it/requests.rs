@@ -432,7 +432,7 @@ async fn who_votes_before_the_email_of_the_escalation_gets_the_emails_about_the_
 }
 
 #[tokio::test]
-async fn an_approver_who_left_the_list_and_the_person_acted_for_have_nothing() {
+async fn an_approver_who_left_the_list_reads_so_and_the_person_acted_for_has_nothing() {
     let gate = TestGate::with(&ON).await;
     let acted_for = NewApproval {
         approver_emails: vec![ALICE.to_owned(), BOB.to_owned()],
@@ -440,12 +440,19 @@ async fn an_approver_who_left_the_list_and_the_person_acted_for_have_nothing() {
         ..request()
     };
     submit(&gate, &acted_for).await;
-    assert!(waiting(&gate, &carol()).await.is_empty());
+    let unlisted = "You are not on the list of approvers of this gate any more";
+    let carols = list(&gate, &carol()).await;
+    assert!(ids(&carols, "Waiting for your decision").is_empty());
+    assert!(!carols.body.contains(unlisted), "{}", carols.body);
     assert_eq!(waiting(&gate, &alice()).await.len(), 1);
     let settings = [&ON[..], &[("HO_ALLOWED_APPROVERS", BOB)]].concat();
     let gate = TestGate::at(gate.dir, &settings).await;
-    assert!(waiting(&gate, &alice()).await.is_empty());
-    assert_eq!(waiting(&gate, &bob()).await.len(), 1);
+    let alices = list(&gate, &alice()).await;
+    assert!(ids(&alices, "Waiting for your decision").is_empty());
+    assert!(alices.body.contains(unlisted), "{}", alices.body);
+    let bobs = list(&gate, &bob()).await;
+    assert_eq!(ids(&bobs, "Waiting for your decision").len(), 1);
+    assert!(!bobs.body.contains(unlisted), "{}", bobs.body);
 }
 
 #[tokio::test]
