@@ -14,6 +14,7 @@ mod link_keys;
 mod manifest;
 mod message_id;
 mod page_token;
+mod permit;
 mod person_hash;
 pub mod receipt;
 mod receipt_keys;

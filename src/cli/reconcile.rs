@@ -79,6 +79,8 @@ struct Approvals<'a> {
     options: &'a Options,
     mapping: &'a Mapping,
     receipt_keys: KeySet,
+    /// Whether the row MACs are verified.
+    sealed: bool,
     slack: Duration,
     until: Timestamp,
     found: Vec<Claimed>,
@@ -152,19 +154,20 @@ async fn read_approvals(
     mapping: &Mapping,
     until: Timestamp,
 ) -> anyhow::Result<(Vec<Claimed>, u64)> {
+    let keys = link_keys(settings)?;
     let mut approvals = Approvals {
         options,
         mapping,
         receipt_keys: receipt_keys(settings, options.keys.as_deref())?,
+        sealed: keys.is_some(),
         slack: options.slack.unwrap_or(Duration::from_secs(300)),
         until,
         found: Vec::new(),
         unreadable: 0,
     };
-    let keys = link_keys(settings)?;
     if keys.is_none() {
         eprintln!(
-            "Without HO_LINK_KEYS the decisions are proved; all other columns are only consistent."
+            "Without HO_LINK_KEYS what was signed is proved; all other columns are only consistent."
         );
     }
     match &options.backup {
@@ -234,13 +237,17 @@ impl Approvals<'_> {
     fn add(&mut self, approval: Result<Approval, StoreError>) {
         match approval {
             // Who can write the table could cover an action with a row of their own.
-            Ok(approval) if receipt::check(&approval, &self.receipt_keys).is_err() => {
-                self.unreadable += 1;
-            }
+            Ok(approval) if !self.is_proved(&approval) => self.unreadable += 1,
             Ok(approval) => self.found.extend(self.claimed(&approval)),
             Err(StoreError::Legacy) => {}
             Err(_) => self.unreadable += 1,
         }
+    }
+
+    fn is_proved(&self, approval: &Approval) -> bool {
+        let claim = approval.granted_claim();
+        let is_claim_signed = claim.is_none_or(|it| it.permit.is_some());
+        (self.sealed || is_claim_signed) && receipt::check(approval, &self.receipt_keys).is_ok()
     }
 
     /// What is compared of an approval that was claimed, if its time is not wholly outside that of the lines.

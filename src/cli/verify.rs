@@ -31,6 +31,7 @@ pub(crate) struct Verification<'a> {
     rows: u64,
     decided: u64,
     votes: u64,
+    claims: u64,
     legacy: u64,
     problems: u64,
 }
@@ -83,6 +84,7 @@ impl<'a> Verification<'a> {
             rows: 0,
             decided: 0,
             votes: 0,
+            claims: 0,
             legacy: 0,
             problems: 0,
         }
@@ -96,6 +98,8 @@ impl<'a> Verification<'a> {
             (Ok(()), Ok(approval)) => {
                 self.decided += u64::from(approval.decision().is_some());
                 self.votes += approval.votes.len() as u64;
+                let claim = approval.granted_claim();
+                self.claims += u64::from(claim.is_some_and(|it| it.permit.is_some()));
                 time_problem(approval)
             }
             (Ok(()), Err(_)) => {
@@ -166,6 +170,7 @@ impl<'a> Verification<'a> {
             rows,
             decided,
             votes,
+            claims,
             legacy,
             problems,
             sealed,
@@ -176,17 +181,21 @@ impl<'a> Verification<'a> {
                 "Row MACs were checked too: each that does not verify is among the problems."
             }
             (false, _) => {
-                "Row MACs were not verified, which takes HO_LINK_KEYS: the decisions are proved; all other \
-                 columns are only consistent."
+                "Row MACs were not verified, which takes HO_LINK_KEYS: what was signed is proved; all other columns \
+                 are only consistent."
             }
         };
         let votes = match votes {
             0 => String::new(),
             votes => format!("{votes} votes proved by their signed records.\n"),
         };
+        let claims = match claims {
+            0 => String::new(),
+            claims => format!("{claims} claims proved by their permits.\n"),
+        };
         format!(
             "{rows} rows: {decided} decisions proved by their receipts, {legacy} rows of the \
-             legacy Logic App, which prove nothing, {problems} problems.\n{votes}{row_macs}"
+             legacy Logic App, which prove nothing, {problems} problems.\n{votes}{claims}{row_macs}"
         )
     }
 }

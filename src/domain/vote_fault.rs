@@ -109,8 +109,11 @@ impl Approval {
                 Err(VoteFault::SecondVote(number))
             };
         }
+        if !plan.open_places(before).contains(&ballot.place) {
+            return Err(VoteFault::Misplaced(number));
+        }
         let seats = self.stored_seats_for(ballot.person, ballot.place, before, ballot.at);
-        if !plan.open_places(before).contains(&ballot.place) || !seats.contains(&ballot.seat) {
+        if !seats.contains(&ballot.seat) {
             return Err(VoteFault::Misplaced(number));
         }
         if plan.sign_in && object_id.is_none() {

@@ -1,5 +1,4 @@
-//! Receipts and permits: signing a decision, checking a stored decision against its receipt, and signing
-//! the grant of a claim.
+//! Receipts: signing a decision, and checking a stored decision against its receipt.
 //!
 //! Only deciding signs, for a decision that is not stored yet; a receipt is kept only if its write
 //! succeeds. A stored decision is never signed again.
@@ -13,6 +12,7 @@ use human_oversight_protocol::types::KeySet;
 use human_oversight_protocol::vote;
 
 use super::grant::{self, check_grant};
+use super::permit::check_claim;
 pub use super::receipt_keys::{NoKeyInForce, ReceiptKeys};
 pub use super::signed::Contradiction;
 use super::signed::{Part, assurance, auth_context, auth_time, object_id};
@@ -57,42 +57,6 @@ impl ReceiptKeys {
         Ok(Some(vote::sign(&claims, kid, key)))
     }
 
-    /// Signs the permit of a claim that is about to be granted; `None` where there is nothing to claim. Like
-    /// a receipt, it is kept only if its write succeeds.
-    ///
-    /// # Errors
-    /// [`NoKeyInForce`].
-    pub fn sign_permit(
-        &self,
-        issuer: &str,
-        approval: &Approval,
-        nonce: &str,
-        now: Timestamp,
-    ) -> Result<Option<String>, NoKeyInForce> {
-        let State::Approved {
-            decision,
-            run_by,
-            execution: Execution::Awaited,
-        } = &approval.state
-        else {
-            return Ok(None);
-        };
-        let request = &approval.request;
-        let claims = permit::Claims {
-            iss: issuer.to_owned(),
-            aud: request.id.agent().to_owned(),
-            sub: request.id.to_string(),
-            jti: nonce.to_owned(),
-            claimant: request.claimant.map(|digest| digest.to_string()),
-            parameters_digest: request.parameters.digest.to_string(),
-            receipt_digest: permit::digest(&decision.receipt),
-            iat: now.unix_seconds(),
-            exp: run_by.unix_seconds(),
-        };
-        let (kid, key) = self.signer(claims.iat)?;
-        Ok(Some(permit::sign(&claims, kid, key)))
-    }
-
     /// Signs the revocation of an approval; `None` where there is none. Like a receipt, it is kept only if
     /// its write succeeds.
     ///
@@ -129,8 +93,8 @@ impl ReceiptKeys {
         verify(receipt, self.public()).ok().map(|claims| claims.iss)
     }
 
-    /// As [`check`], with the keys of this gate. The signature of a receipt is computed once for the same text, and
-    /// not again for one that was signed here.
+    /// As [`check`], with the keys of this gate, but for the claim: of a row that the gate reads, the row MAC proves it.
+    /// The signature of a receipt is computed once for the same text, and not again for one that was signed here.
     ///
     /// # Errors
     /// As [`check`].
@@ -140,12 +104,14 @@ impl ReceiptKeys {
     }
 }
 
-/// Checks stored votes and a stored decision against what was signed, with the public keys of the gate that signed it.
+/// Checks stored votes, a stored decision and its claim against what was signed, with the public keys of the gate that
+/// signed it.
 ///
 /// # Errors
-/// When the receipt does not verify, or its claims differ from the row.
+/// When a signature does not verify, or what was signed differs from the row.
 pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
-    check_by(approval, keys, |receipt| verify(receipt, keys))
+    check_by(approval, keys, |receipt| verify(receipt, keys))?;
+    check_claim(approval, keys)
 }
 
 fn check_by(

@@ -23,6 +23,10 @@ pub enum Contradiction {
     RevocationSignature(Fault),
     #[error("the stored revocation contradicts its signed record")]
     Revocation,
+    #[error("its permit is {}", unproven(*.0))]
+    PermitSignature(Fault),
+    #[error("the stored claim contradicts its permit")]
+    Permit,
     #[error("the standing grant that it names is {}", unproven(*.0))]
     GrantSignature(Fault),
     #[error("the standing grant that it names is changed, or for something else")]

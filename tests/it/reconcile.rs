@@ -510,6 +510,48 @@ async fn an_approval_without_a_valid_receipt_covers_no_action() {
     }
 }
 
+/// An auditor without the link keys knows a claim by its permit alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_without_a_valid_permit_covers_no_action() {
+    let gate = TestGate::start().await;
+    let directory = Directory::new(&gate);
+    delete_approved(&gate, &directory, "1").await;
+    let folder = gate.dir.path();
+    let actions = directory.write("actions.jsonl");
+    let published = gate.get(&format!("{}/api/keys", gate.url)).await.body;
+    let keys = write(folder, "keys.json", &published);
+    let backup = folder.join("backup.jsonl");
+    let settings = backing_store::settings(folder);
+    let arguments = ["backup", backup.to_str().unwrap()];
+    let (said, code) = run(&backing_store::borrowed(&settings), &arguments).await;
+    assert_eq!(code, 0, "{said}");
+    let rows = std::fs::read_to_string(&backup).unwrap();
+    let of_request = |line: &&str| line.contains("\"ClaimPermit\"");
+    let row = rows.lines().find(of_request).unwrap();
+    let row: Value = serde_json::from_str(row).unwrap();
+    let elsewhere = format!("embedded:{}", folder.join("elsewhere").display());
+    let until = (gate.now() + std::time::Duration::from_secs(86_400)).to_string();
+    for (permit, expected) in [
+        (row["ClaimPermit"].clone(), 0),
+        (row["Receipt"].clone(), 1),
+        (Value::Null, 1),
+    ] {
+        let mut row = row.clone();
+        row["ClaimPermit"] = permit;
+        let row = write(folder, "row.jsonl", &format!("{row}\n"));
+        let arguments = [
+            &["reconcile", "--json", "--until", &until][..],
+            &["--actions", &actions, "--keys", &keys, "--backup", &row],
+        ];
+        let (said, code) = run(&[("HO_STORE", &elsewhere)], &arguments.concat()).await;
+        assert_eq!(code, expected, "{said}");
+        let (json, _) = said.split_once("Without HO_LINK_KEYS").unwrap();
+        let (_, counts) = parse(json);
+        assert_eq!(counts["neverApproved"], expected);
+        assert_eq!(counts["unreadableRows"], expected);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mapping_reads_the_activity_log() {
     let gate = TestGate::start().await;

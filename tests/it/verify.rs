@@ -110,7 +110,7 @@ async fn a_table_written_only_by_the_gate_has_no_problems() {
     ] {
         let (said, code) = verify(&gate, who, &[]).await;
         let summary = "7 rows: 5 decisions proved by their receipts, 0 rows of the legacy Logic App, \
-                       which prove nothing, 0 problems.\n";
+                       which prove nothing, 0 problems.\n3 claims proved by their permits.\n";
         assert!(said.starts_with(summary) && code == 0, "{said}");
         assert!(said.contains(seals), "{said}");
     }
@@ -130,6 +130,7 @@ async fn every_changed_row_is_named() {
         failed,
     ] = all.try_into().ok().unwrap();
     let foreign = gate.entity(&rejected.id).await["Receipt"].clone();
+    let other_permit = gate.entity(&executed.id).await["ClaimPermit"].clone();
     /// The changed columns, and the problem that an auditor finds (none if empty).
     type Change<'a> = (&'a Approval, Vec<(&'static str, Value)>, &'static str);
     let changes: Vec<Change<'_>> = vec![
@@ -192,6 +193,23 @@ async fn every_changed_row_is_named() {
             ],
             "damaged: History",
         ),
+        (
+            &claimed,
+            vec![("ClaimPermit", json!("not a permit at all"))],
+            "its permit is not signed by a key of the gate",
+        ),
+        (
+            &claimed,
+            vec![("ClaimPermit", other_permit)],
+            "the stored claim contradicts its permit",
+        ),
+        (
+            &failed,
+            vec![("ClaimNonce", json!("fedcba9876543210"))],
+            "the stored claim contradicts its permit",
+        ),
+        // Only the row MAC proves the claim of a row that an earlier version wrote.
+        (&executed, vec![("ClaimPermit", Value::Null)], ""),
         (
             &executed,
             vec![("ExecutionStatus", json!("Executing"))],

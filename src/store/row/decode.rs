@@ -125,7 +125,7 @@ fn take_approval(columns: &mut Columns, id: &ApprovalId) -> Result<Approval, &'s
     let planned = approvers.len().checked_sub(hand_overs.len());
     let plan = plan::decode(columns, planned.ok_or("HandOvers")?)?;
     let plan = Plan { hand_overs, ..plan };
-    let votes = votes::decode(columns)?;
+    let votes = votes::decode(columns, &approvers)?;
     let history: Vec<Event> = history.into_iter().map(HistoryEntry::into_event).collect();
     let outbox = outbox::decode(columns, &history)?;
     let state = state(columns, &plan)?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::columns::Columns;
 use super::text::Text;
 use super::text_json::json;
-use crate::domain::{Approval, Assurance, Ballot, Place, Verdict, Vote};
+use crate::domain::{Approval, Approver, Assurance, Ballot, Place, Verdict, Vote};
 use crate::values::Timestamp;
 
 const VOTES: &str = "Votes";
@@ -62,7 +62,10 @@ pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
     columns.set(RECEIPTS, &json(&receipts.collect::<Vec<_>>()));
 }
 
-pub(super) fn decode(columns: &mut Columns) -> Result<Vec<Vote>, &'static str> {
+pub(super) fn decode(
+    columns: &mut Columns,
+    approvers: &[Approver],
+) -> Result<Vec<Vote>, &'static str> {
     let votes: Option<String> = columns.take_optional(VOTES)?;
     let receipts: Option<String> = columns.take_optional(RECEIPTS)?;
     let (Some(votes), Some(receipts)) = (&votes, &receipts) else {
@@ -75,14 +78,18 @@ pub(super) fn decode(columns: &mut Columns) -> Result<Vec<Vote>, &'static str> {
         return Err(RECEIPTS);
     }
     let votes = entries.into_iter().zip(receipts).map(|(entry, receipt)| {
-        let ballot = entry.into_ballot()?;
+        let voter = approvers.get(entry.person)?;
+        let ballot = entry.into_ballot(voter)?;
         Some(Vote { ballot, receipt })
     });
     votes.collect::<Option<_>>().ok_or(VOTES)
 }
 
 impl VoteEntry {
-    fn into_ballot(self) -> Option<Ballot> {
+    fn into_ballot(self, voter: &Approver) -> Option<Ballot> {
+        if self.approver != voter.address.to_string() {
+            return None;
+        }
         let auth_time = self.auth_time.as_deref().map(Text::from_text);
         let context = self.auth_context.as_deref().map(Text::from_text);
         let assurance = Assurance::from_word(&self.assurance, self.object_id)?

@@ -115,13 +115,21 @@ fn pop_vote(row: &mut Value) {
     }
 }
 
+/// The people of the plan, in its order.
+const PEOPLE: [&str; 4] = [ALICE, BOB, CAROL, "dave@example.com"];
+
+fn set_voter(vote: &mut Value, person: usize) {
+    vote["person"] = json!(person);
+    vote["approver"] = json!(PEOPLE[person]);
+}
+
 /// Adds a copy of a vote, by another person.
 fn add_vote(row: &mut Value, of: usize, person: Option<usize>) {
     for column in ["Votes", "VoteReceipts"] {
         edit(row, column, |list| {
             let mut copy = list[of].clone();
             if let Some(person) = person.filter(|_| column == "Votes") {
-                copy["person"] = json!(person);
+                set_voter(&mut copy, person);
             }
             list.as_array_mut().unwrap().push(copy);
         });
@@ -131,7 +139,7 @@ fn add_vote(row: &mut Value, of: usize, person: Option<usize>) {
 type Change = fn(&mut Value);
 
 /// Changes of the request that three people approved, and what an auditor reads.
-const OF_APPROVED: [(Change, &str); 15] = [
+const OF_APPROVED: [(Change, &str); 21] = [
     (
         |row| edit(row, "Plan", |plan| plan["digest"] = json!("0".repeat(64))),
         "vote 1 contradicts its signed record in the digest of the policy",
@@ -182,8 +190,32 @@ const OF_APPROVED: [(Change, &str); 15] = [
         "vote 4 came after the votes before it had decided",
     ),
     (
-        |row| edit(row, "Votes", |votes| votes[1]["person"] = json!(0)),
+        |row| edit(row, "Votes", |votes| set_voter(&mut votes[1], 0)),
         "vote 2 is of a person who had voted",
+    ),
+    (
+        |row| edit(row, "Votes", |votes| votes[1]["approver"] = json!(CAROL)),
+        "damaged: Votes",
+    ),
+    (
+        |row| edit(row, "Votes", |votes| votes[1]["person"] = json!(99)),
+        "damaged: Votes",
+    ),
+    (
+        |row| edit(row, "Votes", |votes| votes[1]["stage"] = json!(99)),
+        "vote 2 counts for no ask of the open stage",
+    ),
+    (
+        |row| edit(row, "Votes", |votes| votes[0]["ask"] = json!(99)),
+        "vote 1 counts for no ask of the open stage",
+    ),
+    (
+        |row| edit(row, "Plan", |plan| plan["stages"] = json!([])),
+        "vote 1 counts for no ask of the open stage",
+    ),
+    (
+        |row| edit(row, "Plan", |plan| plan["stages"][0] = json!([])),
+        "vote 1 counts for no ask of the open stage",
     ),
     (
         |row| edit(row, "Votes", |votes| votes[0]["comment"] = json!("Fine.")),
