@@ -146,7 +146,8 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Resul
         app.store.settle().await;
     };
     let ended = tokio::time::timeout(STOP_WITHIN, ending).await;
-    let (calls, ms) = (app.calls.open(), started.elapsed().as_millis());
+    let calls = app.calls.open();
+    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     match ended {
         Ok(()) => tracing::info!(calls, ms, "stopped"),
         Err(_) => tracing::warn!(calls, ms, "stopped before everything had ended"),

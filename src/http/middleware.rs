@@ -35,7 +35,7 @@ const ANONYMOUS: [&str; 5] = ["decision", "requests", "keys", "openapi", "none"]
 struct LoggedCall<'a> {
     status: u16,
     id: String,
-    ms: u128,
+    ms: u64,
     /// Only of a call that was refused.
     agent: Option<&'a str>,
     cause: Option<&'a str>,
@@ -157,7 +157,8 @@ fn log_response(
     let call = LoggedCall {
         status: status.as_u16(),
         id: id.map(|id| id.to_string()).unwrap_or_default(),
-        ms: started.elapsed().as_millis(),
+        // As a number of 128 bits it would be a text in JSON.
+        ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         agent: agent.as_deref().filter(|it| is_refused && is_plain(it)),
         cause: cause.as_deref(),
         is_routine: matches!(function, "ping" | "sweep") || is_still_pending,

@@ -180,6 +180,7 @@ async fn a_log_in_json_has_one_object_a_line_with_the_same_words() {
         let line = line.unwrap_or_else(|| panic!("{message} {value} in\n{text}"));
         assert_eq!(line["span"]["name"], "call", "{line}");
         assert!(line["span"]["function"].is_string() && line["level"].is_string());
+        assert!(message != "answered" || line["ms"].is_u64(), "{line}");
     }
     let started = lines.iter().find(|line| line["url"] == url.as_str());
     assert_eq!(started.unwrap()["store"], "embedded");
