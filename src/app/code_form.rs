@@ -87,6 +87,7 @@ impl App {
         let (keys, token) = (&self.link_keys, &form.csrf_token);
         CheckedForm {
             unlisted: Vec::new(),
+            aliases: self.aliases_of(approval, approver, assurance),
             has_valid_token: keys.verify_csrf_token(approval, approver, purpose, token),
             code: self.check_code(approval, approver, &form.code),
             approver,

@@ -242,6 +242,7 @@ impl App {
         let unlisted = people.filter(|(_, it)| !allowed.allows(&it.address));
         let checked = CheckedForm {
             unlisted: unlisted.map(|(person, _)| person).collect(),
+            aliases: self.aliases_of(approval, approver, assurance),
             approver,
             assurance,
             sign_in,

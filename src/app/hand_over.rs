@@ -88,12 +88,12 @@ impl App {
         let groups = groups.flat_map(|name| policy.as_ref().map_or(&[][..], |it| it.group(name)));
         let listed = list.people().map(member);
         let mut receivers = Vec::new();
+        let voted = approval.votes.iter().map(|vote| vote.ballot.assurance);
+        let signed_in: Vec<Assurance> = voted.chain([assurance]).collect();
         for person in groups.cloned().chain(listed) {
-            let is_self = match assurance {
-                Assurance::Entra(it) => person.object_id == Some(it.object_id),
-                Assurance::Link | Assurance::LinkOnly => false,
-            };
-            let is_excluded = is_self || excluded.iter().any(|it| is_same_person(it, &person));
+            let mut ids = signed_in.iter().filter_map(|it| it.object_id());
+            let is_known = ids.any(|id| self.has_object_id(&person.address, id) == Some(true));
+            let is_excluded = is_known || excluded.iter().any(|it| is_same_person(it, &person));
             let is_absent = || self.absent_until(&person.address, now).is_some();
             if !is_excluded
                 && list.allows(&person.address)

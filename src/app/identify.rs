@@ -298,6 +298,33 @@ impl App {
             || self.config.policy.as_ref().is_some_and(by_policy)
     }
 
+    /// The other approvers of a request who are the same person as this one: by the addresses, and by the object ids that
+    /// the policy, the operator's list and the sign-ins of votes give them.
+    pub(super) fn aliases_of(
+        &self,
+        approval: &Approval,
+        approver: usize,
+        assurance: Assurance,
+    ) -> Vec<usize> {
+        let own = &approval.approvers[approver].address;
+        let has_id = |address: &Address, id: Option<Uuid>| {
+            id.is_some_and(|id| self.has_object_id(address, id) == Some(true))
+        };
+        let votes = &approval.votes;
+        let has_own_voted_as = |person: usize| {
+            let mut ballots = votes.iter().map(|vote| &vote.ballot);
+            ballots.any(|it| it.person == person && has_id(own, it.assurance.object_id()))
+        };
+        let people = approval.approvers.iter().enumerate();
+        let others = people.filter(|(person, _)| *person != approver);
+        let aliases = others.filter(|(person, other)| {
+            self.is_same_person(own, &other.address)
+                || has_id(&other.address, assurance.object_id())
+                || has_own_voted_as(*person)
+        });
+        aliases.map(|(person, _)| person).collect()
+    }
+
     /// Whether the policy or else the operator's list gives an address this object id; `None` if neither gives it one.
     /// Where the list gives it several, the policy's is one of them.
     pub(super) fn has_object_id(&self, address: &Address, object_id: Uuid) -> Option<bool> {

@@ -17,6 +17,8 @@ use crate::values::Timestamp;
 pub struct CheckedForm {
     /// The index of the approver.
     pub approver: usize,
+    /// The other approvers who are known to be the same person.
+    pub aliases: Vec<usize>,
     /// How they were identified.
     pub assurance: Assurance,
     /// Whether a sign-in is enough for a decision.
@@ -294,7 +296,9 @@ impl Approval {
     /// The ballot of a form on a pending request, or what becomes of the form instead.
     fn check_vote(&mut self, form: &CheckedForm, now: Timestamp) -> Result<Ballot, DecisionResult> {
         if let Some(vote) = self.vote_of(form) {
-            return Err(if vote.ballot.verdict == form.verdict {
+            let is_this =
+                vote.ballot.person == form.approver && vote.ballot.verdict == form.verdict;
+            return Err(if is_this {
                 DecisionResult::Recorded
             } else {
                 DecisionResult::AlreadyVoted

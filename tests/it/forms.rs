@@ -12,6 +12,7 @@ use human_oversight::values::Timestamp;
 pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> CheckedForm {
     CheckedForm {
         unlisted: Vec::new(),
+        aliases: Vec::new(),
         sign_in: Ok(()),
         approver,
         assurance: Assurance::Link,

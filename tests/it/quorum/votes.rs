@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{CAROL, POLICY, asked, gate_with, page_of, payment, security_is_asked, submit};
 use crate::claim::claim;
+use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Page, TestGate, with_forms};
 use crate::host::SignIn;
 use crate::sign_in::{TENANT, approving, member, send, visit, visit_and_approve};
@@ -238,6 +239,82 @@ stages = [{ from = "first" }, { from = "second" }]
         (status.status, votes.len()),
         (Status::Pending, 1),
         "{votes:?}"
+    );
+}
+
+/// A vote by link is of the person whose object id the policy or the operator's list gives its address.
+#[tokio::test]
+async fn who_voted_signed_in_does_not_vote_again_by_the_link_of_another_address() {
+    const WORK: &str = "a.work@example.com";
+    let bound = format!("{WORK}={ID}");
+    let people = format!("{ALICE},{BOB},{CAROL},{bound}");
+    let policy = |second: &str| {
+        format!(
+            r#"
+version = 1
+[groups]
+first = ["{ALICE}", "{BOB}"]
+second = ["{second}", "{CAROL}"]
+[[rule]]
+id = "both"
+effect = "require"
+stages = [{{ from = "first" }}, {{ from = "second" }}]
+"#
+        )
+    };
+    for (second, list) in [(&*bound, "*@example.com"), (WORK, &*people)] {
+        let policy = policy(second);
+        let more = [("HO_POLICY", &*policy), ("HO_ALLOWED_APPROVERS", list)];
+        let gate = TestGate::with(&[&BESIDE_LINKS[..], &more].concat()).await;
+        let payment = submit(&gate, &payment(60)).await;
+        let session = SignIn::session(&member(ALICE, ID));
+        let headers = [("cookie", session.as_str())];
+        let answer = visit_and_approve(&gate, &payment.id, &headers).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        let is_asked = || gate.mails().iter().any(|mail| mail.to == WORK);
+        eventually(async || is_asked().then_some(())).await;
+        let work = gate.question(&payment, WORK);
+        let form = [("decision", "approve"), ("code", &*work.code)];
+        gate.decide(&work, &form).await;
+        let votes = votes_of(&gate, &payment).await;
+        let status = gate.status(&payment.id).await.status;
+        assert_eq!((status, votes.len()), (Status::Pending, 1), "{votes:?}");
+        gate.approve(&payment, CAROL).await;
+        assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+    }
+}
+
+/// Nor does the place of another approver go to them.
+#[tokio::test]
+async fn who_voted_signed_in_receives_no_place_under_another_address() {
+    const WORK: &str = "a.work@example.com";
+    let policy = r#"
+version = 1
+[groups]
+finance = ["alice@example.com", "bob@example.com"]
+[[rule]]
+id = "both"
+effect = "require"
+stages = [{ from = "finance", approvals = 2 }]
+"#;
+    let people = format!("{ALICE},{BOB},{CAROL},{WORK}={ID}");
+    let more = [("HO_POLICY", policy), ("HO_ALLOWED_APPROVERS", &*people)];
+    let gate = TestGate::with(&[&BESIDE_LINKS[..], &more].concat()).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let page = gate
+        .get(&with_forms(&gate.question(&payment, BOB).link))
+        .await;
+    assert!(page.body.contains(WORK), "{}", page.body);
+    let session = SignIn::session(&member(ALICE, ID));
+    let headers = [("cookie", session.as_str())];
+    visit_and_approve(&gate, &payment.id, &headers).await;
+    let page = gate
+        .get(&with_forms(&gate.question(&payment, BOB).link))
+        .await;
+    assert!(
+        page.body.contains(CAROL) && !page.body.contains(WORK),
+        "{}",
+        page.body
     );
 }
 
