@@ -533,6 +533,8 @@ async fn a_damaged_link_opens_the_request_or_says_what_is_missing() {
         ),
         (one, token.to_owned(), "Its middle is missing or changed"),
         (one, "".to_owned(), "It breaks off"),
+        ("", token.to_owned(), "Its middle is missing or changed"),
+        ("", "".to_owned(), "It breaks off"),
         (&other, "".to_owned(), "Its end is missing or changed"),
         (
             &other,
@@ -546,4 +548,8 @@ async fn a_damaged_link_opens_the_request_or_says_what_is_missing() {
         assert!(shown.body.contains(says), "{says}\n{}", shown.body);
         assert!(shown.body.contains("the button in the email"), "{says}");
     }
+    // Also without the last slash.
+    let shown = gate.get(&format!("{before}?{token}")).await;
+    assert_eq!(shown.status, StatusCode::NOT_FOUND);
+    assert!(shown.body.contains("Its middle is missing"));
 }
