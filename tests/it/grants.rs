@@ -87,6 +87,10 @@ pub(crate) async fn given(gate: &TestGate, uses: &str) -> Approval {
         page.contains("You also allow this agent exactly the same"),
         "{page}"
     );
+    // Beside the state, at the top, too.
+    let (_, status) = page.split_once("role=\"status\"").unwrap();
+    let (status, _) = status.split_once("</div>").unwrap();
+    assert!(status.contains("You also gave a <a href=\"#grant\">standing grant</a>."));
     asked
 }
 
