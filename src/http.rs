@@ -111,6 +111,8 @@ fn functions(agents: AgentIdentity) -> Vec<(&'static str, MethodRouter<Arc<App>>
             "/api/decision/{id}",
             get(decision::open).post(decision::decide),
         ),
+        // A link that was cut before the id.
+        ("/api/decision", get(decision::open).post(decision::decide)),
         ("/api/requests", get(requests::list)),
         ("/api/keys", get(keys::keys)),
         ("/api/openapi.json", get(openapi::openapi)),

@@ -79,8 +79,9 @@ pub(super) async fn decide(
     match apply(&app, &id, &caller, &action).await {
         Ok((approval, identified, draft)) => {
             let cookies = draft.cookies(&app, &approval, identified.approver);
-            let mut response = pages::redirect(&approval, &caller.link, cookies);
-            if let Some(cause) = draft.result.and_then(|(_, result)| cause_of_form(result)) {
+            let cause = draft.result.and_then(|(_, result)| cause_of_form(result));
+            let mut response = pages::redirect(&approval, &caller.link, cause.is_some(), cookies);
+            if let Some(cause) = cause {
                 Cause::add(&mut response, cause);
             }
             to_approver(response)

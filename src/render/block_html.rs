@@ -48,7 +48,7 @@ impl PageBlock<'_> {
     /// The level of its members or items, where indentation does not show it.
     fn level(&self) -> String {
         if self.is_deep() {
-            format!("<em>level {}</em> ", self.depth + 1)
+            format!("<em translate=\"yes\">(level {})</em> ", self.depth + 1)
         } else {
             String::new()
         }

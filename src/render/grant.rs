@@ -21,7 +21,8 @@ const USES: u32 = 10;
 pub struct GrantOffer {
     pub(super) choices: Vec<GrantChoice>,
     pub(super) uses: u32,
-    pub(super) most_uses: u16,
+    /// Whether one was chosen before.
+    pub(super) is_chosen: bool,
 }
 
 pub(super) struct GrantChoice {
@@ -46,12 +47,12 @@ impl GrantOffer {
         Self {
             choices: choices.collect(),
             uses: wish.map_or(USES, |wish| wish.uses),
-            most_uses: GrantTerms::MOST_USES,
+            is_chosen: wish.is_some(),
         }
     }
 
-    pub(super) fn is_chosen(&self) -> bool {
-        self.choices.iter().any(|choice| choice.is_chosen)
+    pub(super) fn are_uses_allowed(&self) -> bool {
+        (1..=GrantTerms::MOST_USES.into()).contains(&self.uses)
     }
 }
 

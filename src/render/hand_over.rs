@@ -1,5 +1,6 @@
 //! Hand-overs: what pages and emails say about them, and the form of one.
 
+use super::fault::{self, Field};
 use super::identification::Identification;
 use super::time::{Sentence, Zone};
 use crate::domain::{Approval, HandOver};
@@ -26,8 +27,8 @@ pub struct HandOverForm {
     pub identification: Identification,
     /// Why the last submission was not accepted.
     pub problem: Option<String>,
-    /// Whether that is about the code.
-    pub is_about_code: bool,
+    /// The field that this is about.
+    pub fault: Option<Field>,
 }
 
 /// A person to whom a place can be handed.
@@ -72,6 +73,11 @@ impl HandOverForm {
     /// Whether the form shows without another click.
     pub(super) fn is_open(&self) -> bool {
         self.problem.is_some() || !self.reason.is_empty()
+    }
+
+    /// The attributes of a field that say whether it is at fault.
+    pub(super) fn mark(&self, field: Field) -> &'static str {
+        fault::mark(field, self.fault)
     }
 }
 

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::brand::Brand;
 use super::changes::{Changed, ChangesView};
+use super::fault::{self, Field};
 use super::grant::{GrantOffer, GrantView};
 use super::hand_over::{HandOverForm, HandOverView};
 use super::identification::Identification;
@@ -151,8 +152,8 @@ pub struct Form {
     pub identification: Identification,
     /// Why the last submission was not accepted.
     pub problem: Option<String>,
-    /// Whether that is about the code.
-    pub is_about_code: bool,
+    /// The field that this is about.
+    pub fault: Option<Field>,
     /// Whether it was a rejection, whose form shows without another click.
     pub is_rejecting: bool,
 }
@@ -161,6 +162,11 @@ impl Form {
     /// Whether a rejection needs the person's own words: there is no list of reasons.
     fn needs_own_words(&self) -> bool {
         self.needs_reason && self.reasons.is_empty()
+    }
+
+    /// The attributes of a field that say whether it is at fault.
+    fn mark(&self, field: Field) -> &'static str {
+        fault::mark(field, self.fault)
     }
 }
 
@@ -275,6 +281,28 @@ impl<'a> DecisionPage<'a> {
             locked: locked_addresses(approval, index),
             plan: PlanView::new(approval, true, zone, now, str::to_owned),
         }
+    }
+
+    /// The attributes of what approves: the headings of what to check before it, and whether the code is at fault.
+    fn describe_approval(&self, form: &Form, is_code: bool) -> String {
+        let is_at_fault = is_code && !form.is_rejecting && form.fault == Some(Field::Code);
+        let ids = [
+            ("problem", is_at_fault),
+            ("alarms", !self.alarms.is_empty()),
+            ("rejected-before", !self.earlier.rejections.is_empty()),
+        ];
+        let ids: Vec<&str> = ids.iter().filter(|it| it.1).map(|it| it.0).collect();
+        let invalid = if is_at_fault {
+            " aria-invalid=\"true\""
+        } else {
+            ""
+        };
+        let described = if ids.is_empty() {
+            String::new()
+        } else {
+            format!(" aria-describedby=\"{}\"", ids.join(" "))
+        };
+        format!("{invalid}{described}")
     }
 
     /// Shows whose approval is missing now, of the people whom `is_listed` has.

@@ -10,7 +10,7 @@ use super::page::PageStyle;
 use super::quotes::quoted;
 use super::request::{format_duration, parameters};
 use super::secrets::{Hidden, Secrets, Withheld};
-use super::subject::sum_of_money;
+use super::subject::{short_id, sum_of_money};
 use super::template::render;
 use super::text::{Text, truncate};
 use super::time::{Sentence, Time};
@@ -21,6 +21,9 @@ use crate::values::Timestamp;
 /// The most characters of an action, and of a value of its summary.
 const ACTION_CHARS: usize = 200;
 const VALUE_CHARS: usize = 120;
+
+/// The most parameters of a standing grant that has no summary.
+const FIRST_PARAMETERS: usize = 3;
 
 /// The page of the list.
 #[derive(Template)]
@@ -61,6 +64,8 @@ struct DecidedRequest {
 /// What a request is about, in the agent's words.
 struct What {
     id: String,
+    /// The id that its pages and emails have.
+    short_id: String,
     agent: String,
     is_known_agent: bool,
     action: String,
@@ -145,6 +150,7 @@ impl What {
         }
         Self {
             id: request.id.to_string(),
+            short_id: short_id(&request.id),
             agent: reveal::prose(request.id.agent()),
             is_known_agent: request.is_agent_known(),
             action: truncate(&reveal::prose(&request.action), ACTION_CHARS),
@@ -157,11 +163,12 @@ impl What {
 impl OwnGrant {
     /// `view` is the grant that was given with the approval of this request.
     pub fn new(view: GrantView, approval: &Approval, token: String) -> Self {
-        Self {
-            what: What::new(approval),
-            view,
-            token,
+        let mut what = What::new(approval);
+        // Other grants for the same action differ in their parameters alone.
+        if what.summary.is_empty() {
+            what.summary = first_parameters(approval);
         }
+        Self { what, view, token }
     }
 }
 
@@ -184,6 +191,28 @@ fn describe_state(approval: &Approval, now: Timestamp) -> &'static str {
     }
 }
 
+/// The first parameters of one line. Never a value that looks like a secret.
+fn first_parameters(approval: &Approval) -> Vec<Parameter> {
+    let parameters = Withheld::OnPage.withhold(parameters(approval), &mut Hidden::default());
+    let members = parameters.as_object().into_iter().flatten();
+    let shown = members.filter_map(|(name, value)| {
+        let value = show_value(name, value)?;
+        let name = Some(name.clone());
+        Some(Parameter { name, value })
+    });
+    shown.take(FIRST_PARAMETERS).collect()
+}
+
+/// A value of one line, in quotes where it could be read as one of another kind.
+fn show_value(name: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::String(mark) if Secrets::Withheld.are_withheld(name) => Some(mark.clone()),
+        Value::String(text) => Some(quoted(text, truncate(text, VALUE_CHARS))),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
 /// The parameters that say what it is about: those that the policy names first, else the agent's summary, else a sum
 /// of money. Never a value that looks like a secret.
 fn summary(approval: &Approval) -> Vec<Parameter> {
@@ -191,12 +220,7 @@ fn summary(approval: &Approval) -> Vec<Parameter> {
     let pointers = approval.plan.summary.iter();
     let named = pointers.filter_map(|pointer| {
         let name = pointer.tokens().last().map_or("", String::as_str);
-        let value = match pointer.find(&parameters)? {
-            Value::String(mark) if Secrets::Withheld.are_withheld(name) => mark.clone(),
-            Value::String(text) => quoted(text, truncate(text, VALUE_CHARS)),
-            value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
-            _ => return None,
-        };
+        let value = show_value(name, pointer.find(&parameters)?)?;
         let name = Some(pointer.tokens().join(" › "));
         Some(Parameter { name, value })
     });

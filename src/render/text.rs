@@ -17,7 +17,7 @@ use crate::reveal::{
               {% when Span::Hidden(code) %}<mark>{{ code }}</mark>\
               {% when Span::RightToLeft(text) %}<bdi dir=\"rtl\">{{ text }}</bdi>\
               {% when Span::Number(text) %}<bdi dir=\"ltr\">{{ text }}</bdi>\
-              {% when Span::Label(words) %}<em>{{ words }}</em>\
+              {% when Span::Label(words) %}<em translate=\"yes\">({{ words }})</em>\
               {% when Span::Backslash %}\\\
               {% endmatch %}{% endfor %}"
 )]
@@ -33,7 +33,7 @@ pub(super) struct Text {
               {% when Span::Hidden(code) %}<span style=\"background:#ffe08a;color:#1b1b1f\">{{ code }}</span>\
               {% when Span::RightToLeft(text) %}<span dir=\"rtl\">{{ text }}</span>\
               {% when Span::Number(text) %}<span dir=\"ltr\">{{ text }}</span>\
-              {% when Span::Label(words) %}<em>{{ words }}</em>\
+              {% when Span::Label(words) %}<em translate=\"yes\">({{ words }})</em>\
               {% when Span::Backslash %}\\\
               {% endmatch %}{% endfor %}"
 )]

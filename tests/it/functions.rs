@@ -45,7 +45,10 @@ async fn each_route_allows_exactly_the_methods_of_its_function() {
     for function in app().functions {
         let (path, methods) = match &function.trigger {
             Trigger::Http { methods, route, .. } => {
-                let route = route.join("/").replace("{id}", "YQ.b");
+                let route = route
+                    .join("/")
+                    .replace("{id}", "YQ.b")
+                    .replace("{id?}", "YQ.b");
                 (format!("/api/{route}"), methods.clone())
             }
             Trigger::Timer => (format!("/{}", function.name), vec!["post".to_owned()]),

@@ -68,7 +68,7 @@ pub(crate) async fn approve_with_grant(
 ) -> Page {
     let question = gate.question(asked, giver);
     let form = [
-        ("decision", "approve"),
+        ("decision", "approve-grant"),
         ("code", question.code.as_str()),
         ("grant", seconds),
         ("uses", uses),
@@ -87,6 +87,10 @@ pub(crate) async fn given(gate: &TestGate, uses: &str) -> Approval {
         page.contains("You also allow this agent exactly the same"),
         "{page}"
     );
+    // Beside the state, at the top, too.
+    let (_, status) = page.split_once("role=\"status\"").unwrap();
+    let (status, _) = status.split_once("</div>").unwrap();
+    assert!(status.contains("You also gave a <a href=\"#grant\">standing grant</a>."));
     asked
 }
 
@@ -271,7 +275,8 @@ async fn a_grant_is_offered_only_where_a_rule_allows_it_and_one_vote_decides() {
         ">15 minutes<",
         ">1 hour<",
         ">8 hours<",
-        "max=\"1000\" value=\"10\"",
+        "name=\"uses\" inputmode=\"numeric\" value=\"10\">",
+        "value=\"approve-grant\">Approve, and allow the same again<",
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
@@ -579,7 +584,7 @@ async fn a_pause_that_covers_a_grant_ends_it_for_good() {
     assert!(!page.contains("name=\"grant\""), "{page}");
     let code = gate.question(&asked, ALICE).code;
     let form = [
-        ("decision", "approve"),
+        ("decision", "approve-grant"),
         ("code", code.as_str()),
         ("grant", "900"),
         ("uses", "1"),
@@ -624,7 +629,7 @@ async fn a_form_that_decides_nothing_gives_no_grant() {
     let page = gate.get(&question.link).await;
     let form = |code: &'static str| {
         [
-            ("decision", "approve"),
+            ("decision", "approve-grant"),
             ("code", code),
             ("grant", "900"),
             ("uses", "1"),
@@ -818,7 +823,7 @@ async fn a_gate_that_is_killed_between_the_two_writes_keeps_the_use_for_a_repeat
     let other = Process::start(dir.path(), &settings).await;
     let asked = other.client().submit(&restart()).await.unwrap();
     eventually(async || {
-        let form = "decision=approve&code=CODE&grant=3600&uses=4";
+        let form = "decision=approve-grant&code=CODE&grant=3600&uses=4";
         let decided = decide(dir.path(), &asked.id, form).await;
         decided.is_ok_and(|status| status == 303).then_some(())
     })
@@ -867,9 +872,17 @@ async fn an_approval_that_is_sent_again_says_whether_its_grant_was_given() {
         let asked = submit(&gate).await;
         let question = gate.question(&asked, ALICE);
         let page = gate.get(&with_forms(&question.link)).await;
-        let approval = [("decision", "approve"), ("code", question.code.as_str())];
-        let with_grant = [&approval[..], &[("grant", "3600"), ("uses", "5")]].concat();
-        let first = if gives { &with_grant[..] } else { &approval };
+        let form = |decision| {
+            [
+                ("decision", decision),
+                ("code", question.code.as_str()),
+                ("grant", "3600"),
+                ("uses", "5"),
+            ]
+        };
+        let with_grant = form("approve-grant");
+        // What is chosen does not count with the other button.
+        let first = if gives { &with_grant } else { &form("approve") };
         let answer = gate.send_form(&page, first).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
         let again = gate.send_form(&page, &with_grant).await;

@@ -89,6 +89,35 @@ async fn no_two_values_look_alike() {
     }
 }
 
+/// Who hears a page, or copies from it, does not have its italics.
+#[tokio::test]
+async fn words_of_the_gate_read_otherwise_than_the_same_words_of_the_agent() {
+    let gate = TestGate::start().await;
+    let words = json!({
+        "text": ["", "empty text", "(empty text)"], "list": [[], "empty list", "(empty list)"],
+        "object": [{}, "no members", "(no members)"],
+    });
+    let approval = ask(&gate, words).await;
+    let (page, mail) = seen(&gate, &approval).await;
+    let [page, _, html] = parameters(&page, &mail);
+    for html in [page, html] {
+        let texts: Vec<&str> = html
+            .split('<')
+            .filter_map(|it| Some(it.split_once('>')?.1.trim()))
+            .collect();
+        for words in ["empty text", "empty list", "no members"] {
+            for text in [
+                words.to_owned(),
+                format!("({words})"),
+                format!("&#34;({words})&#34;"),
+            ] {
+                let count = texts.iter().filter(|it| it.ends_with(&text)).count();
+                assert_eq!(count, 1, "{text}: {html}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_text_that_reads_as_itself_stands_without_quotes() {
     let gate = TestGate::start().await;
@@ -144,7 +173,7 @@ async fn a_name_of_the_agent_looks_like_no_label_of_the_gate() {
             ("added", 1),
             ("item 1", 1),
         ] {
-            let of_gate = format!("<em>{label}</em></th>");
+            let of_gate = format!("<em translate=\"yes\">({label})</em></th>");
             assert_eq!(html.matches(&of_gate).count(), times, "{label}: {html}");
             let of_agent = format!(">{label}</th>");
             assert_eq!(html.matches(&of_agent).count(), 1, "{label}: {html}");
@@ -195,7 +224,10 @@ async fn spaces_in_the_words_of_an_agent_are_kept() {
     ] {
         assert!(mail.html.contains(words), "{words:?}: {}", mail.html);
     }
-    for part in ["<bdi>Pay  the   invoice</bdi>", "<bdi>billing  agent</bdi>"] {
+    for part in [
+        "<bdi translate=\"no\">Pay  the   invoice</bdi>",
+        "<bdi translate=\"no\">billing  agent</bdi>",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(page.contains("bdi:not([dir]) { white-space: pre-wrap }"));

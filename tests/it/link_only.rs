@@ -214,6 +214,13 @@ async fn withheld_values_are_shown_once_with_the_code() {
     let shown = send(&gate, &page, "reveal", &alice.code).await;
     assert_eq!(shown.status, StatusCode::OK);
     assert!(shown.body.contains(SECRET), "{}", shown.body);
+    // Who does not see the page learns of it too.
+    let (_, first) = shown
+        .body
+        .split_once("<div class=\"warn\" role=\"alert\"><p>")
+        .unwrap();
+    assert!(first.starts_with("The hidden values are shown below, this once."));
+    assert!(!shown.body.contains("<title>Not recorded"));
     assert!(!gate.get(&alice.link).await.body.contains(SECRET));
 }
 

@@ -161,7 +161,7 @@ async fn each_level_shows() {
     let (page, mail) = shown(objects).await;
     for level in 6..=7 {
         for name in ["name", "beside"] {
-            let named = format!("<em>level {level}</em> {name}{level}<");
+            let named = format!("<em translate=\"yes\">(level {level})</em> {name}{level}<");
             assert!(page.contains(&named), "{named}: {page}");
         }
     }
@@ -179,14 +179,14 @@ async fn each_level_shows() {
     let table = (0..6).fold(table, |it, _| json!({"inner": it}));
     let (page, _) = shown(table).await;
     assert!(
-        page.contains("<em>level 7</em> <table class=\"rows\">"),
+        page.contains("<em translate=\"yes\">(level 7)</em> <table class=\"rows\">"),
         "{page}"
     );
 
     let lists = (0..6).fold(json!("end"), |it, _| json!([it, 1]));
     let (page, mail) = shown(json!({"a": lists})).await;
     for level in 6..=7 {
-        let item = format!("<li><em>level {level}</em> ");
+        let item = format!("<li><em translate=\"yes\">(level {level})</em> ");
         assert_eq!(page.matches(&item).count(), 2, "{item}: {page}");
     }
     let indented = mail.html.matches("margin:0 0 0 12px").count();

@@ -251,7 +251,8 @@ fn the_document_lists_each_route_with_its_methods_and_security() {
             && level != AuthLevel::Admin
             && function.name != "delivery"
         {
-            let path = format!("/api/{}", route.join("/"));
+            // Without its id, a link gets a page that says so.
+            let path = format!("/api/{}", route.join("/").replace("{id?}", "{id}"));
             let anonymous = level == AuthLevel::Anonymous;
             there.extend(methods.into_iter().map(|m| (m, path.clone(), anonymous)));
         }

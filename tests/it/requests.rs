@@ -18,7 +18,7 @@ use crate::harness::{AGENT, ALICE, BOB, Page, TestGate, for_alice, object, reque
 use crate::host::{PRINCIPAL, SignIn};
 use crate::outcome::report;
 use crate::quorum::{CAROL, POLICY, payment};
-use crate::sign_in::{ON, TENANT, alice, approving, member, send, visit, with_claim};
+use crate::sign_in::{ON, TENANT, alice, member, send, visit, with_claim};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -398,8 +398,8 @@ async fn a_person_of_an_escalation_has_the_request_once_they_are_asked() {
         assert_eq!(waiting(&gate, &alice()).await, [asked]);
         let page = list(&gate, &carol()).await;
         for words in [
-            "<bdi>to › name</bdi>: <bdi>Evil &#60;b&#62;<mark>\\u{202e}</mark>co</bdi>",
-            "<bdi>amount</bdi>: <bdi>12</bdi>",
+            "<bdi translate=\"no\">to › name</bdi>: <bdi translate=\"no\">Evil &#60;b&#62;<mark>\\u{202e}</mark>co</bdi>",
+            "<bdi translate=\"no\">amount</bdi>: <bdi translate=\"no\">12</bdi>",
             "«withheld, 7 characters»",
             "(not verified)",
             "Check carefully: its page says why.",
@@ -526,6 +526,48 @@ async fn a_request_that_cannot_be_trusted_is_counted_for_its_approvers_alone() {
     assert!(!bobs.body.contains("could not be read"), "{}", bobs.body);
 }
 
+/// Also for who goes from link to link or from button to button, and hears their names alone.
+#[tokio::test]
+async fn requests_and_grants_of_one_action_have_names_of_their_own() {
+    let [gate, _] = gates(&[("HO_POLICY", grants::POLICY)]).await;
+    let session = SignIn::session(&alice());
+    let cookie = [("cookie", session.as_str())];
+    for service in ["billing", "mail", "search", "shop"] {
+        let mut new = grants::restart();
+        new.parameters["service"] = service.into();
+        let asked = submit(&gate, &new).await;
+        if !service.starts_with('s') {
+            let mut form = visit(&gate, &asked.id, &cookie).await.first_form();
+            for (name, value) in [("decision", "approve-grant"), ("grant", "3600")] {
+                form.push((name.to_owned(), value.to_owned()));
+            }
+            send(&gate, &asked.id, &cookie, &form).await;
+        }
+    }
+    let page = list(&gate, &alice()).await.body;
+    let (_, grants) = page.split_once("<h2 id=\"grants\"").unwrap();
+    for service in ["billing", "mail"] {
+        let parameter = format!(
+            "<bdi translate=\"no\">service</bdi>: <bdi translate=\"no\">{service}</bdi><br>"
+        );
+        assert_eq!(grants.matches(&parameter).count(), 1, "{service}: {grants}");
+    }
+    for (part, element, count) in [(&page[..], "a", 6), (grants, "button", 2)] {
+        let opening = format!("<{element} ");
+        let closing = format!("</{element}>");
+        let named = part.split(&opening).skip(1).map(|it| {
+            let (it, _) = it.split_once(&closing).unwrap();
+            let (_, it) = it.split_once('>').unwrap();
+            it.to_owned()
+        });
+        let named: Vec<String> = named
+            .filter(|it| it.contains(" #") || it.contains("of #"))
+            .collect();
+        let names: std::collections::BTreeSet<&String> = named.iter().collect();
+        assert_eq!((named.len(), names.len()), (count, count), "{named:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_standing_grant_is_listed_while_it_is_in_force_and_ended_from_the_list() {
     for gate in gates(&[("HO_POLICY", grants::POLICY)]).await {
@@ -533,7 +575,8 @@ async fn a_standing_grant_is_listed_while_it_is_in_force_and_ended_from_the_list
         let session = SignIn::session(&alice());
         let cookie = [("cookie", session.as_str())];
         let page = visit(&gate, &asked.id, &cookie).await;
-        let mut form = approving(&page);
+        let mut form = page.first_form();
+        form.push(("decision".to_owned(), "approve-grant".to_owned()));
         form.push(("grant".to_owned(), "3600".to_owned()));
         form.push(("uses".to_owned(), "2".to_owned()));
         let given = send(&gate, &asked.id, &cookie, &form).await;

@@ -8,6 +8,7 @@ mod keyboard;
 mod measures;
 mod pictures;
 mod reflow;
+mod refusals;
 mod right_to_left;
 mod samples;
 mod validity;

@@ -4,7 +4,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::draft::Draft;
-use super::result::{explain_fault, is_about_code, message, status_code};
+use super::result::{explain_fault, field_at_fault, message, status_code};
 use crate::app::{App, GivenGrant, Identified};
 use crate::domain::{
     Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, SignInFault,
@@ -50,10 +50,6 @@ impl Forms<'_> {
             draft,
             ..
         } = *self;
-        let (sent, result) = draft.result.unzip();
-        let is_sent = sent == Some(purpose);
-        let is_result =
-            |is_about: fn(DecisionResult) -> bool| is_sent && result.is_some_and(is_about);
         let terms = app.grant_terms(approval, &approval.approvers[approver].address);
         Some(render::Form {
             action: format!("/api/decision/{}", approval.request.id),
@@ -75,7 +71,7 @@ impl Forms<'_> {
                 .map(|terms| GrantOffer::new(terms, draft.grant)),
             identification: self.identification(purpose)?,
             problem: self.problem(purpose),
-            is_about_code: is_result(is_about_code),
+            fault: self.fault(purpose),
             is_rejecting: draft.is_rejecting,
         })
     }
@@ -110,9 +106,7 @@ impl Forms<'_> {
             reason: wish.map_or_else(String::new, |wish| wish.reason.clone()),
             identification: self.identification(purpose)?,
             problem: self.problem(purpose),
-            is_about_code: draft
-                .result
-                .is_some_and(|(sent, result)| sent == purpose && is_about_code(result)),
+            fault: self.fault(purpose),
         })
     }
 
@@ -134,6 +128,12 @@ impl Forms<'_> {
                 locked: is_locked(&self.approval.approvers[approver], purpose),
             },
         })
+    }
+
+    /// The field that was at fault in the last form, if it had this purpose.
+    fn fault(&self, purpose: FormPurpose) -> Option<render::Field> {
+        let (_, result) = self.draft.result.filter(|(sent, _)| *sent == purpose)?;
+        field_at_fault(result)
     }
 
     /// Why the last form was not accepted, if it had this purpose.
@@ -270,6 +270,7 @@ pub(super) async fn show(
         Some(
             DecisionResult::GrantNotGiven
                 | DecisionResult::GrantEnded
+                | DecisionResult::Revealed
                 | DecisionResult::RejectedWithoutCode { .. }
         )
     );
@@ -296,13 +297,16 @@ pub(super) async fn show(
     response
 }
 
-/// Redirects to the page after a decision, so that reloading it does not submit the form again.
+/// Redirects to the page after a decision, so that reloading it does not submit the form again. If the form was
+/// refused, the browser goes to the message, which can be far down the page.
 pub(super) fn redirect(
     approval: &Approval,
     link: &str,
+    is_refused: bool,
     cookies: Vec<(HeaderName, HeaderValue)>,
 ) -> Response {
-    let location = address(&approval.request.id, link, &[]);
+    let place = if is_refused { "#problem" } else { "" };
+    let location = format!("{}{place}", address(&approval.request.id, link, &[]));
     let location = [(header::LOCATION, location)];
     let cookies = AppendHeaders(cookies);
     (StatusCode::SEE_OTHER, location, cookies).into_response()

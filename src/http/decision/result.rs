@@ -6,7 +6,7 @@ use super::hand_over;
 use crate::app::App;
 use crate::domain::{Approval, CommentRule, DecisionResult, SignInFault, State, Status};
 use crate::keys::FormPurpose;
-use crate::render::format_duration;
+use crate::render::{Field, format_duration};
 
 /// The status of a page with this result.
 pub(super) fn status_code(result: DecisionResult) -> StatusCode {
@@ -66,10 +66,10 @@ pub(super) fn message(
         {
             "The deadline had passed. No decision was recorded, and nothing runs."
         }
-        DecisionResult::Recorded
-        | DecisionResult::Revoked
-        | DecisionResult::Revealed
-        | DecisionResult::HandedOver => return None,
+        DecisionResult::Recorded | DecisionResult::Revoked | DecisionResult::HandedOver => {
+            return None;
+        }
+        DecisionResult::Revealed => "The hidden values are shown below, this once.",
         // Without the key of the request, the page does not find the grant to say it.
         DecisionResult::GrantEnded if app.link_keys.link_token(approval, approver).is_none() => {
             "You ended the standing grant. It approves nothing more."
@@ -235,12 +235,23 @@ pub(super) fn explain_fault(fault: SignInFault, app: &App) -> String {
     }
 }
 
-/// Whether the field of the code must show.
-pub(super) fn is_about_code(result: DecisionResult) -> bool {
-    matches!(
-        result,
-        DecisionResult::CodeMissing | DecisionResult::CodeWrong { .. }
-    )
+/// The field of the form that a result is about.
+pub(super) fn field_at_fault(result: DecisionResult) -> Option<Field> {
+    match result {
+        DecisionResult::CodeMissing | DecisionResult::CodeWrong { .. } => Some(Field::Code),
+        DecisionResult::CommentMissing
+        | DecisionResult::CommentTooLong { .. }
+        | DecisionResult::Contradictory => Some(Field::Words),
+        DecisionResult::UnknownReason => Some(Field::Preset),
+        DecisionResult::GrantRefused => Some(Field::Grant),
+        DecisionResult::ReceiverMissing
+        | DecisionResult::ReceiverRefused
+        | DecisionResult::ReceiverAbsent { .. } => Some(Field::Receiver),
+        DecisionResult::HandOverReasonMissing | DecisionResult::HandOverReasonTooLong { .. } => {
+            Some(Field::HandOverReason)
+        }
+        _ => None,
+    }
 }
 
 /// What ended a request before this approver's form came.

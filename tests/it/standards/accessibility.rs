@@ -132,3 +132,35 @@ async fn no_page_refreshes_itself_but_the_inbox_of_local_development() {
     let offering = offering.filter(|it| it.html.contains(">Refresh</a>"));
     assert!(offering.count() > 1);
 }
+
+/// What a program that translates pages does: values are what runs, and the words around them are to be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_stay_as_they_are_in_a_translation() {
+    let Some(view) = View::open().await else {
+        return;
+    };
+    let mut seen = 0;
+    for (number, document) in documents().await.iter().enumerate() {
+        let name = &document.name;
+        let is_asked = ["page of ", "mail of "]
+            .iter()
+            .any(|it| name.starts_with(it))
+            || ["changed", "asked again", "list"].contains(&name.as_str());
+        if !is_asked {
+            continue;
+        }
+        view.show(number).await;
+        let found = view
+            .browser
+            .js("const all = selector => [...document.querySelectorAll(selector)];
+                 const exact = all('h1 bdi, h1 span, .value, pre, ol.lines li, .card th, .box, dd bdi, .warn > p > span, ul.mails bdi');
+                 const words = all('h2, blockquote, em[translate], .state, button, label, p.dim, dt, summary');
+                 const text = it => it.outerHTML.slice(0, 100);
+                 return [exact.length, exact.filter(it => it.translate).map(text), words.filter(it => !it.translate).map(text)]")
+            .await;
+        seen += found[0].as_u64().unwrap();
+        assert_eq!((&found[1], &found[2]), (&json!([]), &json!([])), "{name}");
+    }
+    view.close().await;
+    assert!(seen > 500, "{seen}");
+}

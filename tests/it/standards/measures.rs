@@ -20,7 +20,7 @@ const MEASURE: &str = "
     document.querySelector('header.local')?.remove();
     const end = it => Math.round(document.querySelector(it).getBoundingClientRect().bottom + scrollY);
     const check = [...document.querySelectorAll('.warn')].find(it => it.textContent.includes('Check carefully'));
-    return [check ? check.querySelectorAll('p').length - 1 : 0, end('#code'), end('button[value=approve]')]";
+    return [check ? check.querySelectorAll('p').length : 0, end('#code'), end('button[value=approve]')]";
 
 /// The numbers of one row: alarms, code, button, page, HTML of the email, all of the email.
 type Row = [u64; 6];
