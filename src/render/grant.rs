@@ -21,8 +21,6 @@ const USES: u32 = 10;
 pub struct GrantOffer {
     pub(super) choices: Vec<GrantChoice>,
     pub(super) uses: u32,
-    /// Whether one was chosen before.
-    pub(super) is_chosen: bool,
 }
 
 pub(super) struct GrantChoice {
@@ -47,8 +45,11 @@ impl GrantOffer {
         Self {
             choices: choices.collect(),
             uses: wish.map_or(USES, |wish| wish.uses),
-            is_chosen: wish.is_some(),
         }
+    }
+
+    pub(super) fn is_chosen(&self) -> bool {
+        self.choices.iter().any(|choice| choice.is_chosen)
     }
 
     pub(super) fn are_uses_allowed(&self) -> bool {

@@ -290,6 +290,10 @@ impl<'a> DecisionPage<'a> {
             ("problem", is_at_fault),
             ("alarms", !self.alarms.is_empty()),
             ("rejected-before", !self.earlier.rejections.is_empty()),
+            (
+                "granting",
+                form.grants.as_ref().is_some_and(GrantOffer::is_chosen),
+            ),
         ];
         let ids: Vec<&str> = ids.iter().filter(|it| it.1).map(|it| it.0).collect();
         let invalid = if is_at_fault {

@@ -68,7 +68,7 @@ pub(crate) async fn approve_with_grant(
 ) -> Page {
     let question = gate.question(asked, giver);
     let form = [
-        ("decision", "approve-grant"),
+        ("decision", "approve"),
         ("code", question.code.as_str()),
         ("grant", seconds),
         ("uses", uses),
@@ -276,7 +276,6 @@ async fn a_grant_is_offered_only_where_a_rule_allows_it_and_one_vote_decides() {
         ">1 hour<",
         ">8 hours<",
         "name=\"uses\" inputmode=\"numeric\" value=\"10\">",
-        "value=\"approve-grant\">Approve, and allow the same again<",
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
@@ -584,7 +583,7 @@ async fn a_pause_that_covers_a_grant_ends_it_for_good() {
     assert!(!page.contains("name=\"grant\""), "{page}");
     let code = gate.question(&asked, ALICE).code;
     let form = [
-        ("decision", "approve-grant"),
+        ("decision", "approve"),
         ("code", code.as_str()),
         ("grant", "900"),
         ("uses", "1"),
@@ -629,7 +628,7 @@ async fn a_form_that_decides_nothing_gives_no_grant() {
     let page = gate.get(&question.link).await;
     let form = |code: &'static str| {
         [
-            ("decision", "approve-grant"),
+            ("decision", "approve"),
             ("code", code),
             ("grant", "900"),
             ("uses", "1"),
@@ -823,7 +822,7 @@ async fn a_gate_that_is_killed_between_the_two_writes_keeps_the_use_for_a_repeat
     let other = Process::start(dir.path(), &settings).await;
     let asked = other.client().submit(&restart()).await.unwrap();
     eventually(async || {
-        let form = "decision=approve-grant&code=CODE&grant=3600&uses=4";
+        let form = "decision=approve&code=CODE&grant=3600&uses=4";
         let decided = decide(dir.path(), &asked.id, form).await;
         decided.is_ok_and(|status| status == 303).then_some(())
     })
@@ -872,17 +871,9 @@ async fn an_approval_that_is_sent_again_says_whether_its_grant_was_given() {
         let asked = submit(&gate).await;
         let question = gate.question(&asked, ALICE);
         let page = gate.get(&with_forms(&question.link)).await;
-        let form = |decision| {
-            [
-                ("decision", decision),
-                ("code", question.code.as_str()),
-                ("grant", "3600"),
-                ("uses", "5"),
-            ]
-        };
-        let with_grant = form("approve-grant");
-        // What is chosen does not count with the other button.
-        let first = if gives { &with_grant } else { &form("approve") };
+        let approval = [("decision", "approve"), ("code", question.code.as_str())];
+        let with_grant = [&approval[..], &[("grant", "3600"), ("uses", "5")]].concat();
+        let first = if gives { &with_grant[..] } else { &approval };
         let answer = gate.send_form(&page, first).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
         let again = gate.send_form(&page, &with_grant).await;

@@ -538,7 +538,7 @@ async fn requests_and_grants_of_one_action_have_names_of_their_own() {
         let asked = submit(&gate, &new).await;
         if !service.starts_with('s') {
             let mut form = visit(&gate, &asked.id, &cookie).await.first_form();
-            for (name, value) in [("decision", "approve-grant"), ("grant", "3600")] {
+            for (name, value) in [("decision", "approve"), ("grant", "3600")] {
                 form.push((name.to_owned(), value.to_owned()));
             }
             send(&gate, &asked.id, &cookie, &form).await;
@@ -576,7 +576,7 @@ async fn a_standing_grant_is_listed_while_it_is_in_force_and_ended_from_the_list
         let cookie = [("cookie", session.as_str())];
         let page = visit(&gate, &asked.id, &cookie).await;
         let mut form = page.first_form();
-        form.push(("decision".to_owned(), "approve-grant".to_owned()));
+        form.push(("decision".to_owned(), "approve".to_owned()));
         form.push(("grant".to_owned(), "3600".to_owned()));
         form.push(("uses".to_owned(), "2".to_owned()));
         let given = send(&gate, &asked.id, &cookie, &form).await;

@@ -71,10 +71,11 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     // A page of an earlier gate has none.
     let page_token = optional("page").to_owned();
     let code = six_digits(optional("code"));
+    let grant = grant_wish(&fields);
     let wish = read_wish(&fields)?;
-    let decide = |verdict, grant, secrets: CodeForm| {
+    let decide = |verdict, secrets: CodeForm| {
         Action::Decide(DecisionForm {
-            grant,
+            grant: grant.filter(|_| verdict == Verdict::Approve),
             csrf_token: secrets.csrf_token,
             page_token: secrets.page_token,
             code: secrets.code,
@@ -92,17 +93,15 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
         code,
     };
     let action = match decision {
-        // Whatever is chosen of a standing grant: only the button beside that gives one.
-        "approve" => decide(Verdict::Approve, None, secrets),
-        "approve-grant" => decide(Verdict::Approve, Some(grant_wish(&fields)), secrets),
-        "reject" => decide(Verdict::Reject, None, secrets),
+        "approve" => decide(Verdict::Approve, secrets),
+        "reject" => decide(Verdict::Reject, secrets),
         "revoke" => Action::Revoke(secrets),
         "reveal" => Action::Reveal(secrets),
         "grant-revoke" => Action::RevokeGrant(secrets),
         "hand-over" => Action::HandOver(secrets, wish),
         _ => {
             return Err(Error::BadRequest(
-                "The decision must be approve, approve-grant, reject, revoke, reveal, grant-revoke or hand-over."
+                "The decision must be approve, reject, revoke, reveal, grant-revoke or hand-over."
                     .to_owned(),
             ));
         }
@@ -154,14 +153,16 @@ fn read_votes(fields: &FormFields<'_>) -> Result<usize, Error> {
     votes.map_err(|_| Error::BadRequest("The votes of the form must be a number.".to_owned()))
 }
 
-/// The standing grant that is asked for: its seconds and its uses. No policy allows a wish of zero, which stands for
-/// what is no number.
-fn grant_wish(fields: &FormFields<'_>) -> GrantWish {
+/// The standing grant that is asked for: its seconds, or nothing, and its uses. No policy allows a wish of zero, which
+/// stands for what is no number.
+fn grant_wish(fields: &FormFields<'_>) -> Option<GrantWish> {
     let whole = |text: &str| text.trim().parse::<u32>().unwrap_or_default();
-    GrantWish {
-        lasts: Duration::from_secs(fields.first("grant").map_or(0, whole).into()),
+    let seconds = fields.first("grant").map(str::trim);
+    let seconds = seconds.filter(|it| !it.is_empty() && *it != "0")?;
+    Some(GrantWish {
+        lasts: Duration::from_secs(whole(seconds).into()),
         uses: fields.first("uses").map_or(DEFAULT_USES, whole),
-    }
+    })
 }
 
 /// The digits of a code, however a keyboard writes them and whatever was copied with them. Empty if they are not six:

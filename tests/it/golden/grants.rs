@@ -127,7 +127,7 @@ async fn golden_grants_are_written() {
         let asked = start(store, "asked").await;
         let answer = asked.post("/api/submit", &request("asked")).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
-        let form = "decision=approve-grant&code=CODE&grant=28800&uses=3";
+        let form = "decision=approve&code=CODE&grant=28800&uses=3";
         asked.play(&[by_link(ALICE, form, 303), Step::Sweep]).await;
         let used = start(store, "use").await;
         let answer = used.post("/api/submit", &request("use")).await;

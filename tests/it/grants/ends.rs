@@ -122,7 +122,7 @@ async fn a_grant_that_is_sent_during_a_pause_is_not_given_and_has_no_end() {
     let page = gate.get(&question.link).await;
     operate(&gate, json!({"command": "pause", "because": "an incident"})).await;
     let form = [
-        ("decision", "approve-grant"),
+        ("decision", "approve"),
         ("code", question.code.as_str()),
         ("grant", "900"),
         ("uses", "1"),

@@ -8,7 +8,7 @@ use super::{NONCE, POLICY, assert_approves, assert_asks, restart, submit};
 use crate::harness::{Page, TestGate};
 use crate::host::SignIn;
 use crate::requests::list;
-use crate::sign_in::{ON, alice, send, visit};
+use crate::sign_in::{ON, alice, approving, send, visit};
 
 /// Sends a form as Alice, who has signed in.
 async fn send_as_alice(
@@ -42,13 +42,8 @@ async fn page(gate: &TestGate, asked: &Approval) -> Page {
 
 /// Approves as Alice, with a grant for an hour.
 async fn give(gate: &TestGate, asked: &Approval, uses: &str) {
-    let form = page(gate, asked).await.first_form();
-    let more = [
-        ("decision", "approve-grant"),
-        ("grant", "3600"),
-        ("uses", uses),
-    ];
-    send_as_alice(gate, asked, form, &more).await;
+    let form = approving(&page(gate, asked).await);
+    send_as_alice(gate, asked, form, &[("grant", "3600"), ("uses", uses)]).await;
 }
 
 /// Ends the only grant of Alice's list.

@@ -292,7 +292,7 @@ async fn add_grants(all: &mut Documents) {
     let link = with_forms(&question.link);
     let approve = |code| {
         [
-            ("decision", "approve-grant"),
+            ("decision", "approve"),
             ("code", code),
             ("grant", "3600"),
             ("uses", "5"),
@@ -388,15 +388,12 @@ async fn add_lists(all: &mut Documents) {
     }
     let session = SignIn::session(&alice());
     let session = [("cookie", session.as_str())];
-    for (name, verdict) in [
-        ("list-rejected", "reject"),
-        ("list-approved", "approve-grant"),
-    ] {
+    for (name, verdict) in [("list-rejected", "reject"), ("list-approved", "approve")] {
         let asked = gate.client.submit(&named(name)).await.unwrap();
         let page = visit(&gate, &asked.id, &session).await;
         let mut form = page.first_form();
         for (name, value) in [("decision", verdict), ("grant", "3600"), ("uses", "5")] {
-            let is_sent = name == "decision" || verdict == "approve-grant";
+            let is_sent = name == "decision" || verdict == "approve";
             form.extend(is_sent.then(|| (name.to_owned(), value.to_owned())));
         }
         send(&gate, &asked.id, &session, &form).await;

@@ -124,49 +124,54 @@ async fn enter_on_a_reason_for_a_rejection_rejects() {
     browser.window.close().await.unwrap();
 }
 
-/// What was chosen before counts for nothing with the button that approves once, or Enter in the field of the code.
+/// What is chosen in a section counts also while it is closed, and on the page that is opened anew after a wrong code.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_standing_grant_is_given_by_its_own_button_alone() {
+async fn a_standing_grant_that_is_chosen_shows_above_the_button_that_gives_it() {
     let Some(browser) = Browser::open(375, false).await else {
         return;
     };
     let gate = TestGate::with(&[("HO_POLICY", POLICY)]).await;
-    for (gives, submit_with) in [
-        (false, "#code"),
-        (false, "[value=approve]"),
-        (true, "[value=approve-grant]"),
-    ] {
-        let approval = submit(&gate).await;
-        let question = gate.question(&approval, ALICE);
-        browser.window.goto(&question.link).await.unwrap();
-        let type_code = async |code: &str| {
-            tab_to(&browser, "#code").await;
-            browser
-                .devtools("Input.insertText", json!({"text": code}))
-                .await;
-        };
-        type_code(question.wrong_code()).await;
-        tab_to(&browser, ".approve summary").await;
+    let approval = submit(&gate).await;
+    let question = gate.question(&approval, ALICE);
+    browser.window.goto(&question.link).await.unwrap();
+    let shows = "return document.querySelector('.granting').checkVisibility()";
+    assert_eq!(browser.js(shows).await, false);
+    tab_to(&browser, ".approve summary").await;
+    let choose = async |key| {
         press(&browser, "Enter").await;
         tab_to(&browser, "#grant").await;
-        press(&browser, "ArrowDown").await;
-        tab_to(&browser, "[value=approve-grant]").await;
-        press(&browser, "Enter").await;
-        browser.has("[role=alert]").await;
-        // What was chosen stays chosen, and seen, also on the page that is opened anew.
-        browser.window.goto(&question.link).await.unwrap();
-        let chosen =
-            "const it = document.querySelector('#grant'); return [it.checkVisibility(), it.value]";
-        assert_eq!(browser.js(chosen).await, json!([true, "3600"]));
-        type_code(&question.code).await;
-        if submit_with != "#code" {
-            tab_to(&browser, submit_with).await;
-        }
-        press(&browser, "Enter").await;
-        browser.has("[role=status]").await;
-        assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
-        assert_eq!(list(&gate).await.len(), usize::from(gives), "{submit_with}");
+        press(&browser, key).await;
+    };
+    for (key, is_granting) in [("ArrowDown", true), ("ArrowUp", false)] {
+        choose(key).await;
+        assert_eq!(browser.js(shows).await, is_granting, "{key}");
+        let close = "const it = document.querySelector('.approve details'); it.open = false; it.firstChild.focus()";
+        browser.js(close).await;
+        assert_eq!(browser.js(shows).await, is_granting, "{key}");
     }
+    let type_code = async |code: &str| {
+        tab_to(&browser, "#code").await;
+        let text = json!({"text": code});
+        browser.devtools("Input.insertText", text).await;
+    };
+    browser.window.goto(&question.link).await.unwrap();
+    type_code(question.wrong_code()).await;
+    tab_to(&browser, ".approve summary").await;
+    choose("ArrowDown").await;
+    tab_to(&browser, "[value=approve]").await;
+    press(&browser, "Enter").await;
+    browser.has("[role=alert]").await;
+    browser.window.goto(&question.link).await.unwrap();
+    assert_eq!(browser.js(shows).await, true);
+    let described = "const ids = document.querySelector('#code').getAttribute('aria-describedby');
+        const section = document.querySelector('.approve details');
+        return [ids.split(' ').includes('granting'), section.open]";
+    assert_eq!(browser.js(described).await, json!([true, true]));
+    type_code(&question.code).await;
+    press(&browser, "Enter").await;
+    browser.has("[role=status]").await;
+    assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
+    assert_eq!(list(&gate).await.len(), 1);
     browser.window.close().await.unwrap();
 }
 

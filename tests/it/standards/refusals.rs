@@ -151,17 +151,21 @@ async fn no_field_of_a_closed_section_keeps_a_button_from_its_answer() {
     let gate = TestGate::with(&[("HO_POLICY", grants::POLICY)]).await;
     let asked = grants::submit(&gate).await;
     let question = gate.question(&asked, ALICE);
+    let typing = |uses, seconds| {
+        format!(
+            "type('code', '{}'); type('uses', '{uses}'); type('grant', '{seconds}')",
+            question.code
+        )
+    };
     for uses in ["0", "1001", "2.5", "", "ten"] {
-        let typing = format!("type('code', '{}'); type('uses', '{uses}')", question.code);
-        send(&browser, &question, &typing, "approve-grant").await;
+        send(&browser, &question, &typing(uses, "3600"), "approve").await;
         let message = browser.js(MESSAGE).await;
         assert_eq!(message["field"], "uses", "{uses}: {message}");
         assert_eq!(message["is_focused"], true, "{uses}: {message}");
         assert_eq!(gate.status(&asked.id).await.status, Status::Pending);
     }
-    // The choice is kept with the draft, and the other button gives nothing of it.
-    let typing = format!("type('code', '{}'); type('uses', '0')", question.code);
-    send(&browser, &question, &typing, "approve").await;
+    // Without a time, nothing is to be given.
+    send(&browser, &question, &typing("0", ""), "approve").await;
     assert_eq!(gate.status(&asked.id).await.status, Status::Approved);
     assert_eq!(grants::list(&gate).await.len(), 0);
     browser.window.close().await.unwrap();

@@ -248,8 +248,9 @@ impl Actor {
                 let (decision, code) = match self.next {
                     Next::Reject => ("reject", String::new()),
                     Next::VoteAgain if self.again == Some(Verdict::Reject) => ("reject", code),
-                    Next::Approve | Next::VoteAgain => ("approve", code),
-                    Next::ApproveWithGrant(_) => ("approve-grant", code),
+                    Next::Approve | Next::ApproveWithGrant(_) | Next::VoteAgain => {
+                        ("approve", code)
+                    }
                     Next::EndGrant => ("grant-revoke", code),
                     Next::Revoke => ("revoke", code),
                     Next::HandOver => ("hand-over", code),
