@@ -188,11 +188,14 @@ mod tests {
                 "{exact}: {found:?}"
             );
         }
-        let text = of("12345678901234567890.12345678901234567890123456789").unwrap_err();
+        let text = |number| of(number).unwrap_err().to_string();
         assert_eq!(
-            text.to_string(),
-            "12345678901234567890.1234567890123456789 is beyond ±(2^53 - 1), or a number that a double would change: \
-             send it as a string"
+            text("12345678901234567890.12345678901234567890123456789"),
+            "12345678901234567890.1234567890123456789 is beyond ±(2^53 - 1): send it as a string"
+        );
+        assert_eq!(
+            text("0.10000000000000000001"),
+            "a double would change the number 0.10000000000000000001: send it as a string"
         );
     }
 

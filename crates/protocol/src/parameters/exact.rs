@@ -61,9 +61,12 @@ fn float(number: f64) -> Result<(), Inexact> {
 }
 
 fn decimal(text: &str) -> Result<(), Inexact> {
-    Err(Inexact(if !is_exact(text) {
-        let text: String = text.chars().take(SHOWN_CHARS).collect();
-        format!("{text} is beyond ±(2^53 - 1), or a number that a double would change")
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    let is_large = |double: f64| double.abs() > MAX_INTEGER as f64;
+    Err(Inexact(if text.parse().is_ok_and(is_large) {
+        format!("{shown} is beyond ±(2^53 - 1)")
+    } else if !is_exact(text) {
+        format!("a double would change the number {shown}")
     } else if text.starts_with('-') && is_zero(text) {
         NEGATIVE_ZERO.to_owned()
     } else {
