@@ -129,6 +129,7 @@ def test_an_address_differs_in_case_and_in_the_form_of_its_domain() -> None:
         assert is_same_person(f"alice@{other}", "alice@example.com"), ascii(other)
     assert is_same_person("alice@faß.example", "alice@xn--fa-hia.example")
     assert is_same_person("alice@☃.example", "alice@xn--n3h.example")
+    assert is_same_person("alice@Example.123", "alice@example.123")
     assert not is_same_person("alice@example.com", "alice@example.org")
     assert not is_same_person("al\u200bice@example.com", "alice@example.com")
     assert not is_same_person("alice", "alice")

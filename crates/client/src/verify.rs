@@ -175,12 +175,14 @@ fn now() -> i64 {
 }
 
 /// Compares addresses without regard to case, and domains in ASCII: the gate signs a domain as A-labels
-/// (RFC 5890), an agent may name it in Unicode.
+/// (RFC 5890), an agent may name it in Unicode. One without such a form, as where it ends in a number, is compared as
+/// it is.
 fn is_same_address(requested: &str, signed: &str) -> bool {
     let ascii = |address: &str| {
         let (local, domain) = address.trim().rsplit_once('@')?;
-        let url = reqwest::Url::parse(&format!("http://{domain}/")).ok()?;
-        Some(format!("{local}@{}", url.host_str()?).to_lowercase())
+        let url = reqwest::Url::parse(&format!("http://{domain}/")).ok();
+        let ascii = url.as_ref().and_then(reqwest::Url::domain);
+        Some(format!("{local}@{}", ascii.unwrap_or(domain)).to_lowercase())
     };
     ascii(requested).is_some_and(|requested| Some(requested) == ascii(signed))
 }

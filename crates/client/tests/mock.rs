@@ -210,11 +210,16 @@ async fn a_mock_refuses_parameters_that_the_gate_cannot_read_in_one_way() {
     let mock = MockGate::new(|_| Answer::Approve);
     let gate = mock.gate();
     let submit = async |parameters: Value| {
-        let request = json!({
-            "agentName": "A", "actionDescription": "Delete", "parameters": parameters,
-            "approverEmails": ["alice@example.com"],
-        });
-        let request: NewApproval = serde_json::from_value(request).unwrap();
+        let Value::Object(parameters) = parameters else {
+            panic!("an object")
+        };
+        let request = NewApproval {
+            agent_name: "A".to_owned(),
+            action_description: "Delete".to_owned(),
+            parameters,
+            approver_emails: vec!["alice@example.com".to_owned()],
+            ..NewApproval::default()
+        };
         match gate.client().submit(&request).await {
             Err(Error::Problem(problem)) => *problem,
             other => panic!("{other:?}"),
