@@ -204,6 +204,16 @@ async fn a_mock_takes_and_refuses_what_every_gate_does() {
     );
 }
 
+#[tokio::test]
+async fn a_timeout_of_any_length_is_refused_in_the_gates_words() {
+    let gate = Gate::policy(|_| Answer::Approve).approvers(["alice@example.com"]);
+    let action = gate.action("Delete").timeout(Duration::MAX);
+    let outcome = action.run(&json!({}), async |_| ()).await;
+    let text = outcome.into_result().unwrap_err().to_string();
+    let words = "/timeoutSeconds must be a whole number from 10 to 2592000";
+    assert!(text.contains(words), "{text}");
+}
+
 /// What `Client::submit` sends as it is; an action would refuse some of it before.
 #[tokio::test]
 async fn a_mock_refuses_parameters_that_the_gate_cannot_read_in_one_way() {

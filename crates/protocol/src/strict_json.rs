@@ -1,8 +1,8 @@
 //! Strict JSON: a text that two readers could understand differently is refused.
 //!
-//! Beyond RFC 8259: a name may occur once in an object, a number must be exact ([`MAX_INTEGER`](crate::MAX_INTEGER)), every escape
-//! must be a Unicode character, and nesting has a limit. What is shown to a person is then
-//! what an agent runs.
+//! Beyond RFC 8259: a name may occur once in an object, a number must be exact
+//! ([`MAX_INTEGER`](crate::MAX_INTEGER)), every escape must be a Unicode character, and nesting has a limit. What is
+//! shown to a person is then what an agent runs.
 
 use std::fmt;
 
@@ -47,7 +47,8 @@ pub enum StrictError {
         /// The member, as a JSON pointer (RFC 6901).
         pointer: String,
     },
-    /// A number is a whole one beyond ±[`MAX_INTEGER`](crate::MAX_INTEGER), or changes when it is converted to a double.
+    /// A number is a whole one beyond ±[`MAX_INTEGER`](crate::MAX_INTEGER), or changes when it is converted to a
+    /// double.
     #[error("{pointer} is a number beyond ±(2^53 - 1), or one that a double would change")]
     InexactNumber {
         /// The number, as a JSON pointer (RFC 6901).
