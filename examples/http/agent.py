@@ -239,6 +239,7 @@ def gated(agent, action, parameters, run):
         if approval["status"] not in ("Approved", "Timeout"):  # only the claim makes a Timeout final
             by, why = approval["approver"], approval["comment"]  # each is None if there is none
             raise Refused(approval["status"] + (f" by {by}" if by else "") + (f": {why}" if why else ""))
+        published, _ = call("keys")  # again: a key may have been replaced while people decided
         if approval["status"] == "Approved":
             prove_receipt(approval)  # before the approval is used up
         nonce = secrets.token_hex(16)  # fresh and never stored: an answer that was recorded earlier has another

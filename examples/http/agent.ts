@@ -78,7 +78,8 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 
 /** RFC 8785: the canonical text, whose SHA-256 people approve. */
 function canonical(value: Json): string {
-  if (typeof value === "number" && !Number.isFinite(value)) throw new Refused("JSON cannot represent this number");
+  if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)))
+    throw new Refused("JSON cannot represent this number");
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   const names = Object.keys(value).sort();
@@ -216,6 +217,7 @@ async function gated<P extends { [name: string]: Json }, T>(
     if (!["Approved", "Timeout"].includes(approval.status)) // only the claim makes a Timeout final
       throw new Refused([approval.status, approval.approver && ` by ${approval.approver}`,
         approval.comment && `: ${approval.comment}`].filter(Boolean).join("")); // both are null if there are none
+    [published] = await call<Published>("keys"); // again: a key may have been replaced while people decided
     if (approval.status === "Approved") proveReceipt(approval); // before the approval is used up
     [granted] = await call(`claim/${id}`, { nonce, secret });
   } catch (error) {

@@ -4,11 +4,11 @@ mod vectors;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use human_oversight_client::types::{Approval, ExecutionStatus, Status};
+use human_oversight_client::types::{Approval, ExecutionStatus, KeySet, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -280,6 +280,33 @@ async fn lost_responses_are_retried() {
             ExecutionStatus::Executed
         );
         assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_replaced_while_people_decide_count() {
+    for agent in AGENTS {
+        let (gate, before) = (TestGate::start().await, TestGate::start().await);
+        let former = KeySet {
+            keys: before.client.keys().await.unwrap().keys,
+            ..gate.client.keys().await.unwrap()
+        };
+        let former = serde_json::to_vec(&former).unwrap();
+        let is_replaced = Arc::new(AtomicBool::new(false));
+        let url = intercepting_url(
+            &gate,
+            |_, body| body,
+            move |path, status, body| {
+                let is_early = path == "/api/keys" && !is_replaced.swap(true, Ordering::SeqCst);
+                (status, if is_early { former.clone() } else { body })
+            },
+        )
+        .await;
+        let waiting = Waiting::start_at(gate, &url, agent).await;
+        waiting.gate.approve(&waiting.approval, ALICE).await;
+        let (_gate, folder, printed, _) = waiting.end().await;
+        assert_eq!(printed, format!("User {USER} deleted.\n"), "{agent:?}");
+        assert!(stored_files(&folder).is_empty(), "{agent:?}");
     }
 }
 

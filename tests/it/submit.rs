@@ -5,6 +5,7 @@ mod synchronous;
 use human_oversight_client::Client;
 use human_oversight_client::parameters::Parameters;
 use human_oversight_client::types::{Deliverable, MailState, Status};
+use human_oversight_protocol::strict_json;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -215,7 +216,8 @@ async fn a_realistic_request_is_accepted_unchanged() {
     realistic.on_behalf_of = Some("requester@example.com".to_owned());
     realistic.correlation_id = Some("Run_1.step-2".to_owned());
     let approval = gate.client.submit(&realistic).await.unwrap();
-    let digest = Parameters::new(&realistic.parameters).unwrap();
+    let as_sent = serde_json::to_vec(&realistic.parameters).unwrap();
+    let digest = Parameters::new(&strict_json::parse(&as_sent).unwrap()).unwrap();
     assert_eq!(
         approval.parameters_digest,
         human_oversight_client::parameters::hex(&digest.digest())

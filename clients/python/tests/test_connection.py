@@ -1,14 +1,17 @@
 """Settings, and what a network does."""
 
 import asyncio
+import contextlib
 import json
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -19,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from human_oversight import Gate, Reason, Refused, approval_gate, flush, loop
 from human_oversight.address import is_same_person
-from human_oversight.errors import GateError, SettingsError, TlsError, UntrustedError
+from human_oversight.entra import Tokens
+from human_oversight.errors import GateError, NoTokenError, SettingsError, TlsError, UntrustedError
 from human_oversight.mock import MockGate
 
 URL = "https://gate.example.com"
@@ -125,6 +129,7 @@ def test_an_address_differs_in_case_and_in_the_form_of_its_domain() -> None:
         assert is_same_person(f"alice@{other}", "alice@example.com"), ascii(other)
     assert is_same_person("alice@faß.example", "alice@xn--fa-hia.example")
     assert is_same_person("alice@☃.example", "alice@xn--n3h.example")
+    assert is_same_person("alice@Example.123", "alice@example.123")
     assert not is_same_person("alice@example.com", "alice@example.org")
     assert not is_same_person("al\u200bice@example.com", "alice@example.com")
     assert not is_same_person("alice", "alice")
@@ -183,6 +188,25 @@ def test_a_gate_that_takes_access_tokens_alone_is_not_called_missing() -> None:
     assert "HO_AUDIENCE must name" in (refused.value.detail or "")
     with pytest.raises(SettingsError, match="no gate at this address"):
         answering(404, {}).check()
+
+
+@pytest.mark.parametrize(("life", "counts"), [(290, True), (0, False)])
+def test_a_token_whose_renewal_fails_counts_until_it_expires(life: int, counts: bool) -> None:
+    signed_in: list[str] = []
+
+    class Once:
+        def get_token(self, scope: str) -> Any:
+            signed_in.append(scope)
+            if len(signed_in) > 1:
+                raise RuntimeError("down")
+            return SimpleNamespace(token="token", expires_on=int(time.time()) + life)
+
+    tokens = Tokens(Once(), "api://gate")  # type: ignore[arg-type]
+    assert loop.wait(tokens.get()) == "token"
+    for _ in range(2):
+        with contextlib.nullcontext() if counts else pytest.raises(NoTokenError, match="down"):
+            assert loop.wait(tokens.get()) == "token"
+    assert signed_in == ["api://gate/.default"] * 3
 
 
 def test_a_gate_that_is_not_trusted_is_logged_as_one_that_was_not_asked(caplog: pytest.LogCaptureFixture) -> None:

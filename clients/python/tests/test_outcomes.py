@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from human_oversight import Gate, Handle, Reason, Refused, Undecided, approval_gate, flush, tool_call
+from human_oversight.jws import encode
 from human_oversight.mock import PAUSE, MockGate
+from human_oversight.receipts import PERMIT
 
 gated = approval_gate("UserManagerAgent", "Delete User Account")
 ran: list[Any] = []
@@ -447,6 +450,43 @@ def test_a_claim_that_is_refused_at_once_is_not_reported(mock: MockGate) -> None
     refused = approval_gate("A", "B", gate=gate)(lambda: ran.append("ran"))().refused  # type: ignore[attr-defined]
     assert refused.reason is Reason.PAUSED
     assert (ran, calls) == ([], ["keys", "submit", "status", "claim"])
+
+
+def test_keys_are_fetched_again_where_they_do_not_verify_a_permit(mock: MockGate) -> None:
+    """The operator replaces the key between the decision and the claim."""
+    calls: list[str] = []
+    new = Ed25519PrivateKey.generate()
+    jwk = {"kty": "OKP", "crv": "Ed25519", "kid": "new", "x": encode(new.public_key().public_bytes_raw())}
+
+    def rotate(name: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if name == "keys" and calls.count("keys") > 1:
+            return answer | {"keys": [jwk, *answer["keys"]]}
+        if name != "claim":
+            return answer
+        header = encode(json.dumps({"alg": "EdDSA", "kid": "new", "typ": PERMIT}).encode())
+        signed = f"{header}.{answer['permit'].split('.')[1]}"
+        return answer | {"permit": f"{signed}.{encode(new.sign(signed.encode()))}"}
+
+    gate = answering(mock, rotate, calls)
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    again = ["submit", "status", "claim", "outcome"]
+    assert calls == ["keys", "submit", "status", "claim", "keys", "outcome", *again]
+
+
+def test_a_permit_that_no_key_verifies_is_reported_as_not_run(mock: MockGate) -> None:
+    calls: list[str] = []
+
+    def forget(name: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if name == "keys" and calls.count("keys") > 1:
+            return answer | {"keys": []}
+        return answer | {"permit": "permit"} if name == "claim" else answer
+
+    gate = answering(mock, forget, calls)
+    refused = approval_gate("A", "B", gate=gate)(lambda: ran.append("ran"))().refused  # type: ignore[attr-defined]
+    assert refused.reason is Reason.UNVERIFIED
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+    assert calls == ["keys", "submit", "status", "claim", "keys", "outcome"]
 
 
 def test_an_approval_that_the_gate_lets_no_one_claim_is_refused_in_its_own_words() -> None:

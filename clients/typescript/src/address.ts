@@ -25,7 +25,7 @@ export function parseGate(text: string): string {
 }
 
 /** Compares addresses without regard to case, and domains in ASCII: the gate signs a domain as A-labels (RFC 5890),
- * an agent may name it in Unicode. */
+ * an agent may name it in Unicode. One without such a form, as where it ends in a number, is compared as it is. */
 export function isSamePerson(requested: string, signed: string): boolean {
   const ascii = toAscii(requested);
   return ascii !== undefined && ascii === toAscii(signed);
@@ -42,6 +42,7 @@ function isLoopback({ hostname }: URL): boolean {
 
 function toAscii(address: string): string | undefined {
   const at = address.lastIndexOf("@");
-  const domain = domainToASCII(address.slice(at + 1).trim());
+  const named = address.slice(at + 1).trim();
+  const domain = domainToASCII(named) || named;
   return at > 0 && domain ? `${address.slice(0, at).trim()}@${domain}`.toLowerCase() : undefined;
 }

@@ -6,7 +6,7 @@ import { SettingsError, UntrustedError } from "./errors.js";
 import type { Handle } from "./handle.js";
 import { NotSignedError } from "./jws.js";
 import type { Logger } from "./logs.js";
-import { verifyReceipt } from "./receipts.js";
+import { verifyPermit, verifyReceipt } from "./receipts.js";
 import { retryFirstContact, retryTransient } from "./retry.js";
 import type { Known, Trust } from "./trust.js";
 
@@ -28,12 +28,14 @@ export class Connection {
     return this.trust.known();
   }
 
-  /** The keys and issuers to verify this receipt with. What the gate publishes changes rarely: it is fetched again only
-   * when the keys known do not verify it. */
-  async keysFor(receipt: string | null, signal?: AbortSignal): Promise<Known> {
+  /** The keys and issuers to verify this request with. What the gate publishes changes rarely: it is fetched again only
+   * when the keys known do not verify what the gate signed of it. */
+  async keysFor({ receipt, permit }: Approval, signal?: AbortSignal): Promise<Known> {
     try {
       const known = this.trust.known();
+      // A rotation of the key may lie between receipt and permit.
       if (receipt !== null) await verifyReceipt(receipt, known.keys);
+      if (permit !== null) await verifyPermit(permit, known.keys);
       return known;
     } catch (error) {
       if (!(isUntrusted(error) || error instanceof NotSignedError)) throw error;

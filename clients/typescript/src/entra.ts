@@ -41,7 +41,11 @@ export class Tokens {
     const token = await held;
     if (token && token.expiresOnTimestamp - Date.now() >= RENEW_BEFORE_MS) return token.token;
     if (this.#held === held) {
-      const signingIn = this.#signIn();
+      const signingIn = this.#signIn().catch((error: unknown) => {
+        // What is held counts until it expires, and the next call tries again.
+        if (token && token.expiresOnTimestamp > Date.now()) return token;
+        throw error;
+      });
       this.#held = signingIn;
       signingIn.catch(() => (this.#held = undefined));
     }

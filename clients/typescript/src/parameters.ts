@@ -82,7 +82,8 @@ function copyNumber(value: number, at: string): number {
   if (!Number.isFinite(value)) throw new ParametersError(`${at} is ${value}, no number in JSON: send it as a string`);
   if (Number.isInteger(value) && !Number.isSafeInteger(value))
     throw new ParametersError(`${at} is ${value}, beyond ±(2^53 - 1): send it as a string`);
-  return value === 0 ? 0 : value; // JSON has no -0, and the function gets what JSON has
+  if (Object.is(value, -0)) throw new ParametersError(`${at} is -0, which would be shown as 0: send 0, or a string`);
+  return value;
 }
 
 function check(at: string, text: string, rule: (text: string) => void): string {

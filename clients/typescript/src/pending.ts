@@ -14,7 +14,6 @@ import { Permit, reportNotRun, toText } from "./permit.js";
 import { CLOCK_LEEWAY_SECONDS, type Run } from "./proof.js";
 import { afterConflict, afterSubmit, fromStatus, unverified } from "./refusal.js";
 import { monotonic, OUTAGE_SECONDS, OutageLog, pauseFor, retryTransient } from "./retry.js";
-import type { Known } from "./trust.js";
 
 /** How many seconds one status call waits for a decision, where the gate lets calls wait. */
 const LONG_POLL = 25;
@@ -85,11 +84,11 @@ export class Pending {
     if (decided.status === "Approved" && decided.execution !== null) throw fromStatus(decided); // no claim is granted
     // A `Timeout` may be provisional, and a `Pending` past its deadline not stored yet: the claim settles both.
     if (!["Approved", "Timeout", "Pending"].includes(decided.status)) throw fromStatus(decided);
-    const known = await orRefuse(this.#connection.keysFor(decided.receipt, signal));
+    const known = await orRefuse(this.#connection.keysFor(decided, signal));
     // Before the claim, so that a mistake of this process does not use up the approval.
     if (decided.status === "Approved") await this.#run.verifyReceipt(decided, known);
     signal?.throwIfAborted();
-    const claiming = this.#claimVerified(known, this.#staysOpen(waitSeconds));
+    const claiming = this.#claimVerified(this.#staysOpen(waitSeconds));
     if (signal === undefined) return claiming;
     try {
       return await unlessAborted(claiming, signal);
@@ -122,11 +121,12 @@ export class Pending {
     return this.#options.isDetached || waitSeconds !== undefined;
   }
 
-  async #claimVerified(known: Known, staysOpen: boolean): Promise<Permit> {
+  async #claimVerified(staysOpen: boolean): Promise<Permit> {
     // In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
     const nonce = randomBytes(16).toString("hex");
     const approval = await this.#callClaim(nonce, staysOpen);
     try {
+      const known = await orRefuse(this.#connection.keysFor(approval));
       return new Permit(this.#connection, this.handle, await this.#run.verifyClaim(approval, nonce, known));
     } catch (error) {
       await reportNotRun(this.#connection, this.handle, nonce, "not run: the approval could not be verified");

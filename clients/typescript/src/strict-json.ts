@@ -20,13 +20,18 @@ export function parseStrict(text: string | Uint8Array): Json {
   const decoded = typeof text === "string" ? text : decodeUtf8(text);
   let value: Json;
   try {
-    value = JSON.parse(decoded) as Json;
+    value = JSON.parse(decoded, withoutSignOfZero) as Json;
   } catch {
     throw new StrictJsonError("it is not JSON"); // without the parser's message, which quotes the text
   }
   checkTokens(decoded);
   checkValue(value);
   return value;
+}
+
+/** In canonical JSON, -0 is 0. */
+function withoutSignOfZero(_: string, value: Json): Json {
+  return value === 0 ? 0 : value;
 }
 
 export function isObject(value: unknown): value is { [name: string]: unknown } {

@@ -80,6 +80,7 @@ describe("settings", () => {
 
   it("an address differs in case and in the form of its domain", () => {
     assert(isSamePerson(" Alice@Bücher.example ", "alice@xn--bcher-kva.example"));
+    assert(isSamePerson("alice@Example.123", "alice@example.123"), "to a URL, an IP address that is wrong");
     assert(!isSamePerson("alice@example.com", "alice@example.org"));
     assert(!isSamePerson("alice", "alice"));
   });

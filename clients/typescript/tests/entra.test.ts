@@ -5,6 +5,7 @@ import { register } from "node:module";
 import { it } from "node:test";
 import { Gate, Refused, SettingsError, type GateOptions, type TokenCredential } from "human-oversight";
 import { MockGate } from "human-oversight/mock";
+import { Tokens } from "../dist/entra.js";
 
 const url = "https://gate.example.com";
 const audience = "api://gate/";
@@ -63,6 +64,27 @@ it("20 calls at once sign in once, and a token that is about to expire is renewe
     .run({}, () => "ran");
   assert.equal(short.scopes.length, 4);
 });
+
+for (const [life, counts] of [
+  [290_000, true],
+  [0, false],
+] as const)
+  it(`a token of ${life / 1000} s counts until it expires if its renewal fails`, async () => {
+    let signIns = 0;
+    const once: TokenCredential = {
+      getToken: async () => {
+        if (++signIns > 1) throw new Error("down");
+        return { token: "token", expiresOnTimestamp: Date.now() + life };
+      },
+    };
+    const tokens = new Tokens(audience, once);
+    assert.equal(await tokens.get(), "token");
+    for (const times of [2, 3]) {
+      if (counts) assert.equal(await tokens.get(), "token");
+      else await assert.rejects(tokens.get(), { name: "NoTokenError" });
+      assert.equal(signIns, times);
+    }
+  });
 
 it("without a token no one is asked, and the next call signs in again", async () => {
   let isDown = true;

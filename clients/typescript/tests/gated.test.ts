@@ -69,6 +69,8 @@ describe("arguments", () => {
     Infinity: Infinity,
     "2^53": 2 ** 53,
     "1e17": 1e17,
+    "-0": -0,
+    "-0 in a list": [-0],
     undefined: undefined,
     "an undefined member": { a: undefined },
     "an undefined item": [undefined],
@@ -131,10 +133,8 @@ describe("arguments", () => {
       bare: Object.assign(Object.create(null) as object, { a: 1 }),
       foreign: runInNewContext("({ a: [1, 'é', true] })") as object,
       proto: JSON.parse('{"__proto__": {"a": 1}}') as object,
-      zero: -0,
     };
     const got = await gated({ ...SETTINGS, gate: mock.gate }, (it: typeof args) => it)(args);
-    assert(typeof got === "object" && Object.is(got.zero, 0), "JSON has no -0");
     assert.equal(toCanonical(shown(mock)), toCanonical(args));
     assert.equal(JSON.stringify(got), JSON.stringify(args));
   });

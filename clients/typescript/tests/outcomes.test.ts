@@ -1,12 +1,14 @@
 // What is reported of a function that ran, and what becomes of a request that did not end in an approval.
 
 import assert from "node:assert/strict";
+import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { flush, Gate, gated, Handle, Refused, type Logger } from "human-oversight";
 import { MockGate, pause } from "human-oversight/mock";
+import { PERMIT } from "../dist/receipts.js";
 
 const SETTINGS = { agent: "UserManagerAgent", action: "Delete User Account" };
 
@@ -284,6 +286,52 @@ it("a claim that is refused at once is not reported", async () => {
   const { gate, calls } = behind(new MockGate(), (call) => (call === "claim" ? problem(403, "paused") : undefined));
   await assert.rejects(gate.action(SETTINGS).claim({}), { name: "Refused", reason: "paused" });
   assert.deepEqual(calls, ["keys", "submit", "status", "claim"]);
+});
+
+describe("where the keys known do not verify a permit, they are fetched again", () => {
+  /** The operator replaces the key between the decision and the claim, and the gate publishes these keys from then on. */
+  const rotate = (mock: MockGate, publish: (keys: unknown[]) => unknown[]) => {
+    const calls: string[] = [];
+    const fetch: typeof globalThis.fetch = async (url, init) => {
+      calls.push(String(url).split("/")[4] ?? "");
+      const answer = (await (await mock.fetch(url, init)).json()) as { keys: unknown[]; permit: string };
+      if (calls.at(-1) === "claim") answer.permit = signNew(answer.permit);
+      if (calls.includes("claim") && answer.keys) answer.keys = publish(answer.keys);
+      return Response.json(answer);
+    };
+    return {
+      gate: new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo([]) }),
+      calls,
+    };
+  };
+  const key = createPrivateKey({
+    key: Buffer.from(`302e020100300506032b657004220420${"5a".repeat(32)}`, "hex"),
+    format: "der",
+    type: "pkcs8",
+  });
+  const jwk = { ...createPublicKey(key).export({ format: "jwk" }), kid: "new" };
+  const signNew = (permit: string) => {
+    const header = Buffer.from(JSON.stringify({ alg: "EdDSA", kid: "new", typ: PERMIT })).toString("base64url");
+    const signed = `${header}.${permit.split(".")[1]}`;
+    return `${signed}.${sign(null, Buffer.from(signed), key).toString("base64url")}`;
+  };
+  const first = ["keys", "submit", "status", "claim", "keys", "outcome"];
+
+  it("and the function runs", async () => {
+    const mock = new MockGate();
+    const { gate, calls } = rotate(mock, (keys) => [jwk, ...keys]);
+    assert.equal(await gated({ ...SETTINGS, gate }, () => "ran")({}), "ran");
+    assert.equal(await gated({ ...SETTINGS, gate }, () => "ran again")({}), "ran again");
+    assert.deepEqual(calls, [...first, "submit", "status", "claim", "outcome"]);
+  });
+
+  it("and if that is no use, it is reported that nothing ran", async () => {
+    const mock = new MockGate();
+    const { gate, calls } = rotate(mock, () => []);
+    const refused = { name: "Refused", reason: "unverified" };
+    await assert.rejects(gate.action(SETTINGS).claim({}), refused);
+    assert.deepEqual([calls, mock.outcomes], [first, ["ExecutionFailed"]]);
+  });
 });
 
 it("an approval that the gate lets no one claim is refused in its own words", async () => {

@@ -6,7 +6,7 @@ mod settings;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Block, Error, ItemFn, ReturnType, Type, parse_macro_input};
 
@@ -50,7 +50,8 @@ use settings::{Refusal, Settings};
 /// as a field with `#[serde(skip)]`: it can differ from call to call without approval.
 ///
 /// It works on methods of `#[async_trait]` too, in the trait's implementation, and on a function that is nothing
-/// but `Box::pin(async move { … })`. In the body, `Proof::current()` is the proof that it may run.
+/// but `Box::pin(async move { … })`, where its return type is written out (`Pin<Box<dyn Future<Output = T>>>`). A function
+/// that returns another future does not compile: it would be reported before it has run. In the body, `Proof::current()` is the proof that it may run.
 ///
 /// A function that is not `async` blocks its thread while it waits; call it where that is allowed.
 #[proc_macro_attribute]
@@ -108,7 +109,11 @@ fn gate(
     };
     let gate = &settings.gate;
     let action = settings.action();
+    let is_no_future = quote_spanned! {output.span()=>
+        let _ = <#returned as ::human_oversight_client::__gated::IsNoFuture<_>>::check;
+    };
     let block = quote! {{
+        #is_no_future
         let __gate: ::core::result::Result<
             ::human_oversight_client::Gate,
             ::human_oversight_client::Error,

@@ -58,14 +58,18 @@ impl Tokens {
     /// A valid token. Concurrent callers wait for one sign-in: some credentials keep no token.
     pub(crate) async fn get(&self) -> Result<String, Error> {
         let mut held = self.held.lock().await;
-        let renew_at = OffsetDateTime::now_utc() + RENEW_BEFORE;
-        let token = match held.take() {
-            Some(token) if token.expires_on > renew_at => token,
-            _ => self.sign_in().await?,
+        let token = match held.as_ref().filter(|token| lives(token, RENEW_BEFORE)) {
+            Some(token) => token,
+            None => {
+                let renewed = self.sign_in().await;
+                match held.take().filter(|token| lives(token, Duration::ZERO)) {
+                    // It counts until it expires, and the next call tries again.
+                    Some(token) => held.insert(renewed.unwrap_or(token)),
+                    None => held.insert(renewed?),
+                }
+            }
         };
-        let secret = token.token.secret().to_owned();
-        *held = Some(token);
-        Ok(secret)
+        Ok(token.token.secret().to_owned())
     }
 
     async fn sign_in(&self) -> Result<AccessToken, Error> {
@@ -75,6 +79,11 @@ impl Tokens {
             Err(_) => Err(Error::NoToken("the sign-in took too long".to_owned())),
         }
     }
+}
+
+/// Whether a token counts for longer than this.
+fn lives(token: &AccessToken, time: Duration) -> bool {
+    token.expires_on > OffsetDateTime::now_utc() + time
 }
 
 /// The credential that the environment names in [`KIND`]; else that for which it has variables, as the Azure SDKs
@@ -175,4 +184,52 @@ fn line(error: &azure_core::Error) -> String {
     let line = text.lines().next().unwrap_or_default();
     let words: Vec<&str> = line.split(' ').filter(|word| !word.contains('@')).collect();
     words.join(" ").chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use azure_core::credentials::TokenRequestOptions;
+    use azure_core::error::ErrorKind;
+
+    use super::*;
+
+    /// Signs in once, for this time.
+    #[derive(Debug)]
+    struct Once(Duration, AtomicU32);
+
+    #[async_trait::async_trait]
+    impl TokenCredential for Once {
+        async fn get_token(
+            &self,
+            _: &[&str],
+            _: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
+            match self.1.fetch_add(1, Ordering::Relaxed) {
+                0 => Ok(AccessToken::new(
+                    "token",
+                    OffsetDateTime::now_utc() + self.0,
+                )),
+                _ => Err(azure_core::Error::with_message(
+                    ErrorKind::Credential,
+                    "down",
+                )),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_counts_until_it_expires_if_its_renewal_fails() {
+        for (life, counts) in [(RENEW_BEFORE, true), (Duration::ZERO, false)] {
+            let credential = Arc::new(Once(life, AtomicU32::new(0)));
+            let tokens = Tokens::new(credential.clone(), "api://gate");
+            assert_eq!(tokens.get().await.unwrap(), "token");
+            for sign_ins in [2, 3] {
+                let found = tokens.get().await;
+                assert_eq!(found.is_ok_and(|token| token == "token"), counts);
+                assert_eq!(credential.1.load(Ordering::Relaxed), sign_ins);
+            }
+        }
+    }
 }

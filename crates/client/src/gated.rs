@@ -51,6 +51,23 @@ pub trait Argument: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Argument for T {}
 
+/// A return type that is no future, which would be reported as executed before it has run. For a future the compiler
+/// finds two implementations, and takes neither.
+pub trait IsNoFuture<Why> {
+    /// There is one such method only.
+    fn check() {}
+}
+
+/// A future, whatever its name.
+#[derive(Debug)]
+pub struct GateAnAsyncFnInstead;
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized> IsNoFuture<()> for T {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Future + ?Sized> IsNoFuture<GateAnAsyncFnInstead> for T {}
+
 /// A return type for a function that was refused.
 #[diagnostic::on_unimplemented(
     message = "this function has no return value for a refusal",

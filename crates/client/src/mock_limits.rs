@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use human_oversight_protocol::parameters::Parameters;
 use human_oversight_protocol::types::{
     ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, CORRELATION_CHARS, FieldError, NewApproval,
     PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS,
@@ -9,12 +10,27 @@ use human_oversight_protocol::types::{
 use serde_json::Value;
 
 const BODY_BYTES: usize = 64 * 1024;
+const MAX_DEPTH: usize = 64;
 const CHANNEL_CHARS: usize = 64;
 const SECONDS: RangeInclusive<u32> = 10..=2_592_000;
 
 pub(crate) fn is_too_large(request: &NewApproval) -> bool {
     let whole = serde_json::to_string(request);
     whole.expect("the client has made it").len() > BODY_BYTES
+}
+
+/// Objects and arrays below the top of the body, whose member `parameters` is.
+pub(crate) fn is_too_deep(request: &NewApproval) -> bool {
+    1 + levels(request.parameters.values()) > MAX_DEPTH
+}
+
+fn levels<'v>(items: impl IntoIterator<Item = &'v Value>) -> usize {
+    let below = items.into_iter().map(|item| match item {
+        Value::Object(members) => levels(members.values()),
+        Value::Array(items) => levels(items),
+        _ => 0,
+    });
+    below.max().map_or(0, |most| most + 1)
 }
 
 pub(crate) fn faults(request: &NewApproval) -> Vec<FieldError> {
@@ -25,9 +41,14 @@ pub(crate) fn faults(request: &NewApproval) -> Vec<FieldError> {
         &request.action_description,
         ACTION_CHARS,
     );
-    let parameters = Value::Object(request.parameters.clone()).to_string();
-    let most = format!("must have at most {PARAMETERS_BYTES} bytes of canonical JSON");
-    checks.refuse(parameters.len() > PARAMETERS_BYTES, "/parameters", &most);
+    match Parameters::new(&request.parameters) {
+        Ok(parameters) => {
+            let most = format!("must have at most {PARAMETERS_BYTES} bytes of canonical JSON");
+            let is_long = parameters.canonical().len() > PARAMETERS_BYTES;
+            checks.refuse(is_long, "/parameters", &most);
+        }
+        Err(error) => checks.refuse(true, "/parameters", &error.to_string()),
+    }
     checks.people(request);
     checks.names(request);
     let (least, most) = (SECONDS.start(), SECONDS.end());

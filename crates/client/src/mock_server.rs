@@ -20,7 +20,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::Error;
 use crate::handle::approval_id;
-use crate::mock_limits::{faults, is_too_large};
+use crate::mock_limits::{faults, is_too_deep, is_too_large};
 
 /// How a mock answers a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +97,10 @@ impl MockServer {
             let why = "The request is larger than the gate takes.";
             return Err(problem(413, "too-large", why));
         }
+        if is_too_deep(request) {
+            let why = "The body is nested deeper than the gate reads.";
+            return Err(problem(400, "bad-request", why));
+        }
         let errors = faults(request);
         if !errors.is_empty() {
             return Err(invalid(errors));
@@ -136,7 +140,7 @@ impl MockServer {
     fn answered(&self, request: &NewApproval, answer: Answer) -> Approval {
         let now = OffsetDateTime::now_utc();
         let text = |time: OffsetDateTime| time.format(&Rfc3339).expect("the year has four digits");
-        let parameters = Parameters::new(&request.parameters).expect("the client has made them");
+        let parameters = Parameters::new(&request.parameters).expect("they have no faults");
         let mut approval = Approval {
             id: id(request),
             correlation_id: request.correlation_id.clone().unwrap_or_default(),

@@ -177,31 +177,30 @@ impl Pending {
             Status::Approved | Status::Timeout | Status::Pending => {}
             _ => return Err(Refusal::from_status(&decided)),
         }
-        let keys = self.action.gate.keys(decided.receipt.as_deref()).await;
-        let keys = keys.map_err(Refusal::after_submit)?;
+        // Before the claim, so that a mistake of this process does not use up the approval.
+        let keys = self.keys(&decided).await?;
         if decided.status == Status::Approved {
-            // Before the claim, so that a mistake of this process does not use up the approval.
             let Self { action, handle, .. } = &self;
             action.verify(handle, &decided, &parameters, &keys)?;
         }
         // In a task of its own: if the wait is dropped now, the permit is still made, and reports itself.
-        let claim = async move { self.claim_verified(&parameters, &keys).await };
+        let claim = async move { self.claim_verified(&parameters).await };
         match runtime::spawn(claim).await {
             Some(permit) => permit.map(Permit::hand_out),
             None => Err(Refusal::unverified("the claim's task ended")),
         }
     }
 
-    async fn claim_verified(
-        self,
-        parameters: &Parameters,
-        keys: &KeySet,
-    ) -> Result<Permit, Refusal> {
+    async fn keys(&self, approval: &Approval) -> Result<KeySet, Refusal> {
+        let keys = self.action.gate.keys(Some(approval)).await;
+        keys.map_err(Refusal::after_submit)
+    }
+
+    async fn claim_verified(self, parameters: &Parameters) -> Result<Permit, Refusal> {
         // In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
         let nonce = random_hex::<16>();
         let approval = self.call_claim(&nonce).await?;
-        let claim = (&self.handle, nonce.as_str());
-        match self.action.verify_claim(claim, &approval, parameters, keys) {
+        match self.verify_claim(&nonce, &approval, parameters).await {
             Ok(proof) => Ok(self.permit(proof)),
             Err(refusal) => {
                 let why = "not run: the approval could not be verified";
@@ -209,6 +208,17 @@ impl Pending {
                 Err(refusal)
             }
         }
+    }
+
+    async fn verify_claim(
+        &self,
+        nonce: &str,
+        approval: &Approval,
+        parameters: &Parameters,
+    ) -> Result<Proof, Refusal> {
+        let keys = self.keys(approval).await?;
+        let claim = (&self.handle, nonce);
+        self.action.verify_claim(claim, approval, parameters, &keys)
     }
 
     async fn call_claim(&self, nonce: &str) -> Result<Approval, Refusal> {

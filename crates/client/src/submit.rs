@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use human_oversight_protocol::parameters::{Parameters, hex};
 use human_oversight_protocol::types::{Approval, NewApproval, Status};
@@ -169,7 +170,7 @@ impl Action {
         is_detached: bool,
     ) -> Result<Pending, Refusal> {
         self.check_handle(&handle)?;
-        let request = self.request(&handle, parameters)?;
+        let request = self.request(&handle, parameters);
         let mut interest = Interest::new(&self.gate.client, &handle, is_detached);
         // First, so that no person decides what could not run.
         self.gate.keys(None).await.map_err(Refusal::before_submit)?;
@@ -232,23 +233,22 @@ impl Action {
         })
     }
 
-    fn request(&self, handle: &Handle, parameters: &Parameters) -> Result<NewApproval, Refusal> {
-        let timeout = self
-            .timeout
-            .map(|timeout| u32::try_from(timeout.as_secs()).map_err(Refusal::invalid));
-        Ok(NewApproval {
+    fn request(&self, handle: &Handle, parameters: &Parameters) -> NewApproval {
+        // Beyond what the gate takes, which says so.
+        let seconds = |timeout: Duration| u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
+        NewApproval {
             agent_name: self.gate.agent.clone(),
             action_description: self.description.clone(),
             parameters: parameters.object().clone(),
             approver_emails: self.gate.approvers.clone(),
             // Chosen here, so that a retry after a lost response finds the same request.
             correlation_id: Some(handle.correlation_id().to_owned()),
-            timeout_seconds: timeout.transpose()?,
+            timeout_seconds: self.timeout.map(seconds),
             reason: self.reason.clone(),
             on_behalf_of: self.on_behalf_of.clone(),
             claimant: Some(handle.claimant()),
             supersedes: self.supersedes.clone(),
             callback: self.callback.clone(),
-        })
+        }
     }
 }

@@ -19,20 +19,27 @@ pub(crate) const CLOCK_LEEWAY_SECONDS: u32 = 60;
 
 impl Gate {
     /// The keys and issuers to verify with. What the gate publishes changes rarely: it is fetched again only
-    /// when the keys known do not verify this receipt.
-    pub(crate) async fn keys(&self, receipt: Option<&str>) -> Result<KeySet, Error> {
+    /// when the keys known do not verify what the gate signed of this request.
+    pub(crate) async fn keys(&self, approval: Option<&Approval>) -> Result<KeySet, Error> {
         if let Ok(known) = self.trust.known()
-            && receipt.is_none_or(|receipt| receipt::verify(receipt, &known).is_ok())
+            && approval.is_none_or(|approval| is_signed(approval, &known))
         {
             return Ok(known);
         }
         let fetch = || self.client.keys();
-        self.trust.learn(match receipt {
+        self.trust.learn(match approval {
             None => retry_first_contact(fetch).await?,
             Some(_) => retry_transient(fetch).await?,
         });
         self.trust.known()
     }
+}
+
+/// Whether these keys verify what the approval has of receipt and permit: a rotation may lie between the two.
+fn is_signed(approval: &Approval, keys: &KeySet) -> bool {
+    let (receipt, permit) = (approval.receipt.as_deref(), approval.permit.as_deref());
+    receipt.is_none_or(|receipt| receipt::verify(receipt, keys).is_ok())
+        && permit.is_none_or(|permit| permit::verify(permit, keys).is_ok())
 }
 
 impl Action {
@@ -168,12 +175,14 @@ fn now() -> i64 {
 }
 
 /// Compares addresses without regard to case, and domains in ASCII: the gate signs a domain as A-labels
-/// (RFC 5890), an agent may name it in Unicode.
+/// (RFC 5890), an agent may name it in Unicode. One without such a form, as where it ends in a number, is compared as
+/// it is.
 fn is_same_address(requested: &str, signed: &str) -> bool {
     let ascii = |address: &str| {
         let (local, domain) = address.trim().rsplit_once('@')?;
-        let url = reqwest::Url::parse(&format!("http://{domain}/")).ok()?;
-        Some(format!("{local}@{}", url.host_str()?).to_lowercase())
+        let url = reqwest::Url::parse(&format!("http://{domain}/")).ok();
+        let ascii = url.as_ref().and_then(reqwest::Url::domain);
+        Some(format!("{local}@{}", ascii.unwrap_or(domain)).to_lowercase())
     };
     ascii(requested).is_some_and(|requested| Some(requested) == ascii(signed))
 }

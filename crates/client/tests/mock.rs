@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use human_oversight_client::mock::{Answer, MockGate};
 use human_oversight_client::types::{ExecutionStatus, NewApproval};
-use human_oversight_client::{Action, Gate, Handle, Outcome, Reason, approval_gate};
+use human_oversight_client::{Action, Error, Gate, Handle, Outcome, Reason, approval_gate};
 use serde_json::{Value, json};
 
 /// A tool that a model may call.
@@ -202,6 +202,59 @@ async fn a_mock_takes_and_refuses_what_every_gate_does() {
         mock.requests().len(),
         file["accepted"].as_array().unwrap().len()
     );
+}
+
+#[tokio::test]
+async fn a_timeout_of_any_length_is_refused_in_the_gates_words() {
+    let gate = Gate::policy(|_| Answer::Approve).approvers(["alice@example.com"]);
+    let action = gate.action("Delete").timeout(Duration::MAX);
+    let outcome = action.run(&json!({}), async |_| ()).await;
+    let text = outcome.into_result().unwrap_err().to_string();
+    let words = "/timeoutSeconds must be a whole number from 10 to 2592000";
+    assert!(text.contains(words), "{text}");
+}
+
+/// What `Client::submit` sends as it is; an action would refuse some of it before.
+#[tokio::test]
+async fn a_mock_refuses_parameters_that_the_gate_cannot_read_in_one_way() {
+    let mock = MockGate::new(|_| Answer::Approve);
+    let gate = mock.gate();
+    let submit = async |parameters: Value| {
+        let Value::Object(parameters) = parameters else {
+            panic!("an object")
+        };
+        let request = NewApproval {
+            agent_name: "A".to_owned(),
+            action_description: "Delete".to_owned(),
+            parameters,
+            approver_emails: vec!["alice@example.com".to_owned()],
+            ..NewApproval::default()
+        };
+        match gate.client().submit(&request).await {
+            Err(Error::Problem(problem)) => *problem,
+            other => panic!("{other:?}"),
+        }
+    };
+    for parameters in [
+        json!({"n": 9_007_199_254_740_993_u64}),
+        json!({"to": {"$serde_json::private::RawValue": "\"alice\""}}),
+    ] {
+        let problem = submit(parameters).await;
+        assert_eq!(
+            (problem.status, &*problem.errors[0].pointer),
+            (422, "/parameters")
+        );
+    }
+    let nested = |levels| (0..levels).fold(json!(1), |inner, _| json!({"a": inner}));
+    for levels in [64, 126] {
+        let problem = submit(nested(levels)).await;
+        assert_eq!(problem.status, 400);
+        assert!(problem.kind.ends_with(":bad-request"), "{problem:?}");
+    }
+    let params = nested(63);
+    let action = gate.approvers(["alice@example.com"]).action("Delete");
+    let outcome = action.run(&params, async |_| ()).await;
+    assert_eq!(outcome, Outcome::Executed(()));
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ fn the_compiler_explains_each_mistake() {
     let mistakes: Vec<String> = files
         .filter(|file| file.ends_with(".rs") && file != RIGHT)
         .collect();
-    assert_eq!(mistakes.len(), 11);
+    assert_eq!(mistakes.len(), 12);
     thread::scope(|scope| {
         for file in &mistakes {
             scope.spawn(move || {

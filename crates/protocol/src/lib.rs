@@ -7,6 +7,8 @@ pub mod types;
 
 #[cfg(feature = "receipt")]
 pub mod callback;
+#[cfg(any(feature = "receipt", feature = "strict"))]
+mod decimal;
 #[cfg(feature = "receipt")]
 pub mod grant;
 #[cfg(feature = "receipt")]

@@ -24,7 +24,8 @@ pub enum ParametersError {
     /// The value is not a JSON object; a struct or a map with text keys is one.
     #[error("parameters must be a JSON object: a struct, or a map with text keys")]
     NotAnObject,
-    /// A parser could change a number: it is a whole number beyond ±(2^53 - 1), an infinity or a NaN.
+    /// A parser could change a number: it is a whole number beyond ±(2^53 - 1), an infinity, a NaN, a -0, or one that a
+    /// double would change.
     #[error("{0}: send it as a string")]
     Inexact(String),
     /// A member's name is reserved by serde_json.
@@ -98,8 +99,12 @@ pub fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
+
+    use serde::ser::{SerializeStruct, Serializer};
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn the_digest_does_not_depend_on_order_or_spelling() {
@@ -136,9 +141,85 @@ mod tests {
             .is_err()
         );
         assert!(Parameters::new(&Amount { euros: 0.1 }).is_ok());
-        let deep = |n| std::collections::BTreeMap::from([("n", Some(vec![(1, n)]))]);
+        let deep = |n| BTreeMap::from([("n", Some(vec![(1, n)]))]);
         assert!(Parameters::new(&deep(0.5_f32)).is_ok());
         assert!(Parameters::new(&deep(f32::NAN)).is_err());
+    }
+
+    /// A number as serde_json serializes it where any crate of the program has its feature `arbitrary_precision`.
+    struct Decimal(&'static str);
+
+    impl Serialize for Decimal {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            const NAME: &str = "$serde_json::private::Number";
+            let mut number = serializer.serialize_struct(NAME, 1)?;
+            number.serialize_field(NAME, self.0)?;
+            number.end()
+        }
+    }
+
+    #[test]
+    fn a_number_of_any_precision_is_not_rounded_silently_either() {
+        let of = |number| Parameters::new(&named_n([Decimal(number)]));
+        for changed in [
+            "9007199254740992",
+            "9007199254740993",
+            "-12345678901234567890",
+            "18000.123456789012345678",
+            "0.1000000000000000055511151231257827",
+            "1e400",
+            "1e-400",
+            "1E21",
+            "-0",
+            "-0.0e7",
+            "no number",
+        ] {
+            let found = of(changed);
+            assert!(
+                matches!(found, Err(ParametersError::Inexact(_))),
+                "{changed}: {found:?}"
+            );
+        }
+        for exact in ["0", "1.0", "1e2", "-1.50e-3", "9007199254740991", "0.1"] {
+            let found = of(exact);
+            // Without that feature it is a struct with a reserved name.
+            assert!(
+                matches!(found, Ok(_) | Err(ParametersError::ReservedName)),
+                "{exact}: {found:?}"
+            );
+        }
+        let text = |number| of(number).unwrap_err().to_string();
+        assert_eq!(
+            text("12345678901234567890.12345678901234567890123456789"),
+            "12345678901234567890.1234567890123456789 is beyond ±(2^53 - 1): send it as a string"
+        );
+        assert_eq!(
+            text("0.10000000000000000001"),
+            "a double would change the number 0.10000000000000000001: send it as a string"
+        );
+    }
+
+    #[test]
+    fn a_zero_with_a_sign_is_not_taken_for_zero() {
+        let refused = [
+            Parameters::new(&named_n(-0.0_f64)),
+            Parameters::new(&named_n(-0.0_f32)),
+            Parameters::new(&named_n(vec![Some(-0.0)])),
+            Parameters::new(&json!({"n": {"deep": [-0.0]}})),
+            Parameters::new(&serde_json::from_str::<Value>(r#"{"n":-0}"#).unwrap()),
+        ];
+        for found in refused {
+            let error = found.unwrap_err().to_string();
+            assert_eq!(error, "-0 would be shown as 0: send it as a string");
+        }
+        assert_eq!(
+            Parameters::new(&named_n(0.0)).unwrap().canonical(),
+            r#"{"n":0}"#
+        );
+    }
+
+    fn named_n<T: Serialize>(number: T) -> BTreeMap<&'static str, T> {
+        BTreeMap::from([("n", number)])
     }
 
     #[test]
@@ -158,7 +239,7 @@ mod tests {
             Named { number: T },
         }
         fn of(value: impl Serialize) -> Result<Parameters, ParametersError> {
-            Parameters::new(&std::collections::BTreeMap::from([("n", value)]))
+            Parameters::new(&BTreeMap::from([("n", value)]))
         }
         fn wrapped<T: Serialize + Copy>(number: T) -> [Result<Parameters, ParametersError>; 11] {
             [
@@ -204,8 +285,8 @@ mod tests {
     #[test]
     fn a_number_that_names_a_member_is_not_rounded_either() {
         let named = |number: u64| {
-            let inner = std::collections::BTreeMap::from([(number, "user")]);
-            Parameters::new(&std::collections::BTreeMap::from([("users", inner)]))
+            let inner = BTreeMap::from([(number, "user")]);
+            Parameters::new(&BTreeMap::from([("users", inner)]))
         };
         let largest = named(9_007_199_254_740_991).unwrap();
         assert_eq!(

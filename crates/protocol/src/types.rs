@@ -376,10 +376,11 @@ pub struct Key {
     pub kty: String,
     /// `Ed25519` or `P-256`.
     pub crv: String,
-    /// `EdDSA` or `ES256`.
+    /// `EdDSA` or `ES256`; empty in a set of another source that leaves it out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub alg: String,
-    /// Always `sig`.
-    #[serde(rename = "use")]
+    /// `sig`; empty in a set of another source that leaves it out.
+    #[serde(rename = "use", default, skip_serializing_if = "String::is_empty")]
     pub usage: String,
     /// The key's name, as in a receipt's header.
     pub kid: String,

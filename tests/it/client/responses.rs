@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::any;
+use human_oversight::keys::keyring;
 use human_oversight_client::types::{ExecutionStatus, KeySet, Status};
 use human_oversight_client::{Action, Client, Gate, Outcome, Reason};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::{intercept, must_not_run, refusal, user};
+use super::{approved, intercept, must_not_run, refusal, user};
 use crate::harness::{AGENT, ALICE, TestGate};
 
 /// Whether an action runs that Alice has approved; if not, it is because its receipt did not verify, or keys
@@ -42,7 +43,15 @@ async fn is_verified(gate: &TestGate, action: &Action) -> bool {
 async fn only_pinned_keys_are_trusted() {
     let gate = TestGate::start().await;
     let keys = gate.client.keys().await.unwrap();
-    for (trusted, runs) in [(keys, true), (KeySet::default(), false)] {
+    // RFC 7517 has them as optional.
+    let mut fewer = json!(keys);
+    for key in fewer["keys"].as_array_mut().unwrap() {
+        key.as_object_mut()
+            .unwrap()
+            .retain(|name, _| name != "alg" && name != "use");
+    }
+    let fewer: KeySet = serde_json::from_value(fewer).unwrap();
+    for (trusted, runs) in [(keys, true), (fewer, true), (KeySet::default(), false)] {
         let action = gate.gate().trust(trusted).action("Delete User Account");
         assert_eq!(is_verified(&gate, &action).await, runs);
     }
@@ -69,6 +78,32 @@ async fn keys_are_fetched_again_only_after_a_failed_verification() {
         assert_eq!(is_verified(&gate, &action).await, runs);
         assert_eq!(fetches.load(Ordering::SeqCst), times);
     }
+}
+
+/// As in a process that fetched the keys before the operator began to replace the key.
+#[tokio::test]
+async fn keys_are_fetched_again_where_they_do_not_verify_a_permit() {
+    let [old, new] = [(); 2].map(|()| keyring::generate_receipt_key());
+    let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
+    let handle = approved(&gate).await.handle().clone();
+    let known = serde_json::to_vec(&gate.client.keys().await.unwrap()).unwrap();
+    let (former, both) = (gate.url.clone(), format!("{new},{old}"));
+    let settings = [("HO_RECEIPT_KEYS", &*both), ("HO_ISSUERS", &*former)];
+    let gate = TestGate::at(gate.dir, &settings).await;
+
+    let fetches = Arc::new(AtomicU32::new(0));
+    let counted = fetches.clone();
+    let altering = alter_responses(&gate, move |path, status, body| {
+        let is_early = path == "/api/keys" && counted.fetch_add(1, Ordering::SeqCst) == 0;
+        (status, if is_early { known.clone() } else { body })
+    });
+    let action = altering.await.issuers([&former, &gate.url]);
+    let action = action.action("Delete User Account");
+    let outcome = action.resume(handle).run(&user(), async |_| "ran").await;
+    assert_eq!(outcome, Outcome::Executed("ran"));
+    assert_eq!(fetches.load(Ordering::SeqCst), 2);
+    assert!(is_verified(&gate, &action).await);
+    assert_eq!(fetches.load(Ordering::SeqCst), 2);
 }
 
 /// A server that is no gate and gives the same answer to every call.

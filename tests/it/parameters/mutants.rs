@@ -36,7 +36,7 @@ pub(super) fn original() -> Value {
 
 /// The same parameters in other spellings, which have the same canonical form (RFC 8785).
 pub(super) fn respelled() -> [Value; 2] {
-    [("amount", json!(1000.0)), ("zero", json!(-0.0))].map(|(name, value)| {
+    [("amount", json!(1000.0)), ("zero", json!(0.0))].map(|(name, value)| {
         let mut other = original();
         other[name] = value;
         other

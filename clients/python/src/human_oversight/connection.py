@@ -9,7 +9,7 @@ from .client import Client
 from .errors import SettingsError, UntrustedError
 from .handle import Handle
 from .jws import NotSignedError
-from .receipts import verify_receipt
+from .receipts import verify_permit, verify_receipt
 from .retry import retry_first_contact, retry_transient
 from .trust import Known, Trust
 
@@ -19,15 +19,18 @@ class Connection:
     client: Client
     trust: Trust
 
-    async def keys(self, receipt: str | None = None) -> Known:
+    async def keys(self, approval: Approval | None = None) -> Known:
         """The keys and issuers to verify with. What the gate publishes changes rarely: it is fetched again only
-        when the keys known do not verify this receipt."""
+        when the keys known do not verify what the gate signed of this request."""
         try:
             known = self.trust.known()
-            if receipt is not None:
-                verify_receipt(receipt, known.keys)
+            # A rotation of the key may lie between receipt and permit.
+            if approval is not None and approval.receipt is not None:
+                verify_receipt(approval.receipt, known.keys)
+            if approval is not None and approval.permit is not None:
+                verify_permit(approval.permit, known.keys)
         except (UntrustedError, SettingsError, NotSignedError):
-            retry = retry_first_contact if receipt is None else retry_transient
+            retry = retry_first_contact if approval is None else retry_transient
             self.trust.learn(await retry(self.client.keys))
             known = self.trust.known()
         return known

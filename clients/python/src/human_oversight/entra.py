@@ -52,7 +52,12 @@ class Tokens:
         """
         async with self._lock:
             if self._held is None or self._held.expires_on - time.time() < _RENEW_BEFORE:
-                self._held = await self._sign_in()
+                try:
+                    self._held = await self._sign_in()
+                except NoTokenError:
+                    # What is held counts until it expires, and the next call tries again.
+                    if self._held is None or self._held.expires_on <= time.time():
+                        raise
             return self._held.token
 
     async def _sign_in(self) -> "AccessToken":

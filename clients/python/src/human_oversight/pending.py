@@ -124,22 +124,25 @@ class Pending:
         # A `Timeout` may be provisional, and a `Pending` past its deadline not stored yet: the claim settles both.
         if decided.status not in ("Approved", "Timeout", "Pending"):
             raise from_status(decided)
-        try:
-            known = await self._connection.keys(decided.receipt)
-        except GateError as error:
-            raise after_submit(error) from None
+        # Before the claim, so that a mistake of this process does not use up the approval.
+        known = await self._keys(decided)
         if decided.status == "Approved":
-            # Before the claim, so that a mistake of this process does not use up the approval.
             self._run.verify_receipt(decided, known)
         # In a task of its own: if the wait is cancelled now, the permit is still made, and reports itself.
-        return await loop.finish(self._claim_verified(known))
+        return await loop.finish(self._claim_verified())
 
-    async def _claim_verified(self, known: Known) -> Permit:
+    async def _keys(self, approval: Approval) -> Known:
+        try:
+            return await self._connection.keys(approval)
+        except GateError as error:
+            raise after_submit(error) from None
+
+    async def _claim_verified(self) -> Permit:
         # In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
         nonce = secrets.token_hex(16)
         approval = await self._call_claim(nonce)
         try:
-            proof = self._run.verify_claim(approval, nonce, known)
+            proof = self._run.verify_claim(approval, nonce, await self._keys(approval))
         except Refused:
             await report_not_run(self._connection, self.handle, nonce, "not run: the approval could not be verified")
             raise

@@ -1,15 +1,25 @@
 //! Checks every number of a value before it is written as JSON, because readers silently round large
-//! integers, and writers write `null` for infinities and NaN.
+//! integers, and writers write `null` for infinities and NaN, and `0` for `-0`.
 
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
 use crate::MAX_INTEGER;
+use crate::decimal::{is_exact, is_zero};
+
+/// As a struct of this name serde_json serializes a number if any crate of the program has its feature
+/// `arbitrary_precision`: the one field is the number's decimal text, which may have any number of digits.
+const DECIMAL: &str = "$serde_json::private::Number";
+
+/// How much of a decimal text an error repeats.
+const SHOWN_CHARS: usize = 40;
+
+const NEGATIVE_ZERO: &str = "-0 would be shown as 0";
 
 /// Whether JSON represents every number of the value exactly.
 pub(super) fn check(value: &impl Serialize) -> Result<(), Inexact> {
-    value.serialize(Check)
+    value.serialize(Check { in_decimal: false })
 }
 
 /// Which number JSON would change.
@@ -25,7 +35,10 @@ impl ser::Error for Inexact {
 
 /// A serializer without output.
 #[derive(Clone, Copy)]
-struct Check;
+struct Check {
+    /// Whether a text is the digits of a number.
+    in_decimal: bool,
+}
 
 fn integer(number: impl fmt::Display, magnitude: u128) -> Result<(), Inexact> {
     if magnitude <= MAX_INTEGER.into() {
@@ -36,13 +49,28 @@ fn integer(number: impl fmt::Display, magnitude: u128) -> Result<(), Inexact> {
 
 /// A double beyond [`MAX_INTEGER`] is a whole number.
 fn float(number: f64) -> Result<(), Inexact> {
-    if number.abs() <= MAX_INTEGER as f64 {
-        return Ok(());
-    }
-    Err(Inexact(if number.is_finite() {
-        format!("{number} is beyond ±(2^53 - 1)")
-    } else {
+    Err(Inexact(if !number.is_finite() {
         format!("JSON cannot represent the number {number}")
+    } else if number.abs() > MAX_INTEGER as f64 {
+        format!("{number} is beyond ±(2^53 - 1)")
+    } else if number == 0.0 && number.is_sign_negative() {
+        NEGATIVE_ZERO.to_owned()
+    } else {
+        return Ok(());
+    }))
+}
+
+fn decimal(text: &str) -> Result<(), Inexact> {
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    let is_large = |double: f64| double.abs() > MAX_INTEGER as f64;
+    Err(Inexact(if text.parse().is_ok_and(is_large) {
+        format!("{shown} is beyond ±(2^53 - 1)")
+    } else if !is_exact(text) {
+        format!("a double would change the number {shown}")
+    } else if text.starts_with('-') && is_zero(text) {
+        NEGATIVE_ZERO.to_owned()
+    } else {
+        return Ok(());
     }))
 }
 
@@ -80,7 +108,6 @@ impl Serializer for Check {
         serialize_u16(u16);
         serialize_u32(u32);
         serialize_char(char);
-        serialize_str(&str);
         serialize_bytes(&[u8]);
         serialize_none();
         serialize_unit();
@@ -94,8 +121,20 @@ impl Serializer for Check {
         serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct;
         serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant;
         serialize_map(Option<usize>) -> SerializeMap;
-        serialize_struct(&'static str, usize) -> SerializeStruct;
         serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
+    }
+
+    fn serialize_str(self, text: &str) -> Result<(), Inexact> {
+        match self.in_decimal {
+            true => decimal(text),
+            false => Ok(()),
+        }
+    }
+
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Self, Inexact> {
+        Ok(Self {
+            in_decimal: name == DECIMAL,
+        })
     }
 
     fn serialize_i64(self, number: i64) -> Result<(), Inexact> {
