@@ -123,7 +123,7 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             id,
             &json!({"content": [{"type": "text", "text": "no such file"}], "isError": true}),
         ),
-        "as told" => write_as_told(folder, id),
+        "as told" | "read_as told" => write_as_told(folder, id),
         "as told, then crash" => {
             write_as_told(folder, id);
             exit(3);

@@ -5,8 +5,9 @@ use human_oversight_protocol::strict_json::{self, StrictError};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::id::Id;
 use crate::members::Members;
-use crate::message::{Id, ToolCall};
+use crate::message::ToolCall;
 
 /// The content of a held call.
 #[derive(Debug)]

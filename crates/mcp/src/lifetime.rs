@@ -16,6 +16,7 @@ use crate::held::HeldCalls;
 use crate::output::Output;
 use crate::progress::Tokens;
 use crate::proxy::Proxy;
+use crate::requests::Requests;
 use crate::server::{Server, exit_code};
 use crate::tasks::Tasks;
 use crate::tools::Tools;
@@ -57,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
         held: held.clone(),
         tools: Tools::default(),
         tasks: Tasks::default(),
-        asked: Mutex::default(),
+        requests: Requests::default(),
         has_tasks: AtomicBool::new(false),
         server_lists_tasks: AtomicBool::new(false),
         output: Output::new(),

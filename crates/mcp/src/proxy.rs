@@ -15,12 +15,14 @@ use crate::call::{CallError, Content, Meta, TaskForm};
 use crate::claim_key::ClaimKey;
 use crate::config::Config;
 use crate::held::{HeldCalls, Joined, Stage};
+use crate::id::Id;
 use crate::message::{
-    Asked, Id, Invalid, Line, Part, TaskRequest, ToolCall, invalid_line, read_line, refuse_batch,
+    Asked, Invalid, Line, Part, TaskRequest, ToolCall, invalid_line, read_line, refuse_batch,
 };
 use crate::output::Output;
 use crate::progress::{PERIOD, Progress, Tokens};
 use crate::request::Request;
+use crate::requests::Requests;
 use crate::server::Server;
 use crate::support;
 use crate::tasks::Tasks;
@@ -41,8 +43,7 @@ pub(crate) struct Proxy {
     pub(crate) tasks: Tasks,
     pub(crate) output: Output,
     pub(crate) progress_tokens: Tokens,
-    /// The client's requests that the server has not answered, and whose answers the proxy reads.
-    pub(crate) asked: Mutex<HashMap<Id, Asked>>,
+    pub(crate) requests: Requests,
     /// The client has declared tasks, as revision 2025-11-25 does.
     pub(crate) has_tasks: AtomicBool,
     pub(crate) server_lists_tasks: AtomicBool,
@@ -70,7 +71,8 @@ impl Proxy {
         let mut output = BufReader::with_capacity(64 * 1024, output);
         let mut line = Vec::new();
         while matches!(output.read_until(b'\n', &mut line).await, Ok(1..)) {
-            let left = self.server.take_answers(&line, &self.callers());
+            let permit = |message: &[u8]| self.requests.permit(message);
+            let left = self.server.take_answers(&line, permit);
             if let Some(left) = left.filter(|left| self.progress_tokens.passes(left)) {
                 match self.change(&left) {
                     Some(changed) => self.output.write(changed.as_bytes()).await,
@@ -94,7 +96,7 @@ impl Proxy {
                 return self.hold(call).await;
             }
             Line::Cancelled(id) => {
-                lock(&self.asked).remove(id);
+                self.requests.unwatch(id);
                 // The server does not know of a call that is held.
                 if let Some(cancel) = self.callers().remove(id) {
                     cancel.send(()).ok();
@@ -113,7 +115,13 @@ impl Proxy {
                 return self.refuse_batch(parts).await;
             }
             Line::Invalid(invalid) => return self.refuse(invalid).await,
-            Line::Call(_) | Line::Task(_) | Line::Batch(_) | Line::Other => {}
+            Line::Call(_) | Line::Task(_) | Line::Batch(_) | Line::Other(_) => {}
+        }
+        for id in read.requests() {
+            // One that is held has the id for itself.
+            if !self.callers().contains_key(id) {
+                self.requests.add(id.clone());
+            }
         }
         // An error means that the server is about to end, which ends the proxy.
         self.server.send(whole).await.ok();
@@ -129,18 +137,18 @@ impl Proxy {
             Asked::Tasks => return self.tasks.list(None),
             Asked::Initialize { .. } | Asked::Tools => {}
         }
-        lock(&self.asked).insert(id.clone(), asked);
+        self.requests.watch(id.clone(), asked);
         None
     }
 
     /// Reads a line of the server if it answers such a request. Returns the line in its place where the client is to read
     /// of tasks.
     fn change(&self, line: &[u8]) -> Option<String> {
-        if lock(&self.asked).is_empty() {
+        if self.requests.watches_none() {
             return None;
         }
         let (id, answer) = read_answer(line)?;
-        let asked = lock(&self.asked).remove(&id)?;
+        let asked = self.requests.unwatch(&id)?;
         let Answer::Result(result) = answer else {
             return None;
         };
@@ -193,7 +201,7 @@ impl Proxy {
             Line::Call(call) => !self.config.holds(&self.name, &call.tool),
             Line::Invalid(_) => false,
             Line::Cancelled(id) => !self.callers().contains_key(id),
-            Line::Other | Line::Asked(..) | Line::Task(_) | Line::Batch(_) => true,
+            Line::Other(_) | Line::Asked(..) | Line::Task(_) | Line::Batch(_) => true,
         }
     }
 
@@ -249,6 +257,7 @@ impl Proxy {
             let id = Some(id);
             return self.refuse(&Invalid { id, code, why }).await;
         }
+        self.requests.remove(&id);
         let answer = answer(cancelled);
         let proxy = self.clone();
         tokio::spawn(async move {

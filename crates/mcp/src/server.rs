@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use human_oversight_protocol::parameters::Parameters;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
@@ -18,8 +17,8 @@ use crate::answer::{Answer, Message, looks_like_answer, read_message};
 use crate::call::{Meta, run_line, task_result_line};
 use crate::claim_key::random_hex;
 use crate::end::Lost;
+use crate::id::Id;
 use crate::members::has_doubles;
-use crate::message::Id;
 
 /// What only the proxy needs of the environment.
 const SECRETS: [&str; 2] = ["HO_CLAIM_KEY", "HO_KEY"];
@@ -99,19 +98,14 @@ impl Server {
         answer.await.unwrap_or(Err(Lost::ServerEnded))
     }
 
-    /// Takes from a line of the server what answers calls of the proxy, whose ids the client does not know, and what
-    /// claims to answer calls of the client that are `held`, of which the server does not know. Returns what is left for
-    /// the client.
-    pub(crate) fn take_answers<'a, T>(
+    /// Takes from a line of the server what answers calls of the proxy, whose ids the client does not know, and what it may
+    /// not be sent. Returns what is left for the client.
+    pub(crate) fn take_answers<'a>(
         &self,
         line: &'a [u8],
-        held: &HashMap<Id, T>,
+        permit: impl Fn(&[u8]) -> bool,
     ) -> Option<Cow<'a, [u8]>> {
-        if self.runs().started == 0 && held.is_empty() {
-            return Some(line.into());
-        }
-        let is_clients =
-            |message: &[u8]| self.is_clients(message, |id| held.keys().any(|it| it.reads_as(id)));
+        let is_clients = |message: &[u8]| self.is_clients(message) && permit(message);
         let Ok(batch) = serde_json::from_slice::<Vec<&RawValue>>(line) else {
             return is_clients(line).then_some(line.into());
         };
@@ -126,9 +120,12 @@ impl Server {
         (left != "[]\n").then_some(left.into_bytes().into())
     }
 
-    /// Whether a message of the server is for the client: an answer to one of its requests, a request or notification, or
-    /// what names no call of the proxy. Ends the calls that it answers, also where it cannot be read.
-    fn is_clients(&self, message: &[u8], is_held: impl Fn(&Id) -> bool) -> bool {
+    /// Whether a message of the server names no call of the proxy, or is a request or notification. Ends the calls that it
+    /// answers, also where it cannot be read.
+    fn is_clients(&self, message: &[u8]) -> bool {
+        if self.runs().started == 0 {
+            return true;
+        }
         match read_message(message) {
             Some(Message::Answer(id, answer)) if id.is_own(&self.prefix) => {
                 match self.runs().waiting.remove(&id) {
@@ -141,15 +138,12 @@ impl Server {
                 }
                 false
             }
-            Some(Message::Answer(id, _)) if is_held(&id) => drop_forged(),
             Some(Message::Answer(..)) => true,
             // With an id of the proxy it is the echo of a call.
             Some(Message::Request(id)) if id.as_ref().is_none_or(|it| !it.is_own(&self.prefix)) => {
                 true
             }
             Some(Message::Request(_) | Message::Other) => !self.names_runs(message, |_| false),
-            // Many clients take the last one of two members.
-            None if last_id(message).is_some_and(|id| is_held(&id)) => drop_forged(),
             None => !self.names_runs(message, |id| looks_like_answer(message, id)),
         }
     }
@@ -187,21 +181,6 @@ impl Server {
         // A panic cannot leave it half-written.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The id of a message, whatever else is wrong with it.
-fn last_id(message: &[u8]) -> Option<Id> {
-    let members: Map<String, Value> = serde_json::from_slice(message).ok()?;
-    let id = serde_json::value::to_raw_value(members.get("id")?).ok()?;
-    Id::read(&id).filter(|_| !members.contains_key("method"))
-}
-
-/// Says that it is not for the client.
-fn drop_forged() -> bool {
-    tracing::warn!(
-        "the server answered a call that is held, and that it was not sent: the answer is dropped"
-    );
-    false
 }
 
 /// The answer, unless two readers could understand it differently.
