@@ -94,11 +94,11 @@ async fn wait(
             status = child.wait() => break status,
             () = &mut from_client, if has_client => {
                 has_client = false;
-                server.close().await;
+                server.close();
             }
             _ = &mut from_server, if has_server => {
                 has_server = false;
-                server.close().await;
+                server.close();
             }
             signal = signals.next() => signal.send(child.id()),
         }

@@ -35,6 +35,8 @@ pub(crate) struct Part<'a> {
     /// Of a request, as far as it can be read.
     pub(crate) id: Option<Id>,
     pub(crate) line: Line<'a>,
+    /// As the client wrote it.
+    pub(crate) text: &'a str,
 }
 
 /// A request `tools/call`.
@@ -128,6 +130,7 @@ fn read_part(raw: &RawValue) -> Part<'_> {
     Part {
         id: request.and_then(|request| Id::read(request.get("id")?)),
         line: read_message(raw),
+        text: raw.get(),
     }
 }
 
@@ -222,7 +225,7 @@ pub(crate) fn invalid_line(Invalid { id, code, why }: &Invalid) -> String {
 }
 
 /// A batch refused: one answer to each of its requests, or to none of them where no id can be read.
-pub(crate) fn refuse_batch(parts: &[Part<'_>], why: &'static str) -> Vec<Invalid> {
+pub(crate) fn refuse_batch(parts: &[&Part<'_>], why: &'static str) -> Vec<Invalid> {
     let code = INVALID_REQUEST;
     let ids = parts.iter().filter_map(|part| part.id.clone());
     let refused: Vec<_> = ids

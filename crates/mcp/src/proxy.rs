@@ -96,10 +96,8 @@ impl Proxy {
                 return self.hold(call).await;
             }
             Line::Cancelled(id) => {
-                self.requests.unwatch(id);
                 // The server does not know of a call that is held.
-                if let Some(cancel) = self.callers().remove(id) {
-                    cancel.send(()).ok();
+                if self.cancel(id) {
                     return;
                 }
             }
@@ -111,20 +109,53 @@ impl Proxy {
             Line::Task(request) if Tasks::is_own(&request.task) => {
                 return self.take_task(request).await;
             }
-            Line::Batch(parts) if parts.iter().any(|part| !self.passes(&part.line)) => {
-                return self.refuse_batch(parts).await;
-            }
+            Line::Batch(parts) => return self.take_batch(parts, whole).await,
             Line::Invalid(invalid) => return self.refuse(invalid).await,
-            Line::Call(_) | Line::Task(_) | Line::Batch(_) | Line::Other(_) => {}
+            Line::Call(_) | Line::Task(_) | Line::Other(_) => {}
         }
-        for id in read.requests() {
+        self.forward(read.requests(), whole.to_owned());
+    }
+
+    /// Cancels calls also where the rest of the batch is refused.
+    async fn take_batch(&self, parts: &[Part<'_>], whole: &[u8]) {
+        let is_theirs = |part: &&Part<'_>| match &part.line {
+            Line::Cancelled(id) => !self.cancel(id),
+            _ => true,
+        };
+        let left: Vec<&Part<'_>> = parts.iter().filter(is_theirs).collect();
+        if left.iter().any(|part| !self.passes(&part.line)) {
+            return self.refuse_batch(&left).await;
+        }
+        let requests = left.iter().flat_map(|part| part.line.requests());
+        if left.len() == parts.len() {
+            self.forward(requests, whole.to_owned());
+        } else if !left.is_empty() {
+            let texts: Vec<&str> = left.iter().map(|part| part.text).collect();
+            self.forward(requests, format!("[{}]\n", texts.join(",")).into_bytes());
+        }
+    }
+
+    /// Sends the server a line with these requests.
+    fn forward<'a>(&self, requests: impl IntoIterator<Item = &'a Id>, line: Vec<u8>) {
+        let callers = self.callers();
+        for id in requests {
             // One that is held has the id for itself.
-            if !self.callers().contains_key(id) {
+            if !callers.contains_key(id) {
                 self.requests.add(id.clone());
             }
         }
-        // An error means that the server is about to end, which ends the proxy.
-        self.server.send(whole).await.ok();
+        // A server that does not read is about to end, which ends the proxy.
+        drop(self.server.send(line));
+    }
+
+    /// Whether it was a call that is held.
+    fn cancel(&self, id: &Id) -> bool {
+        self.requests.unwatch(id);
+        let cancel = self.callers().remove(id);
+        cancel.is_some_and(|cancel| {
+            cancel.send(()).ok();
+            true
+        })
     }
 
     /// Notes a request whose answer is to be read, unless the proxy itself answers it.
@@ -200,8 +231,8 @@ impl Proxy {
         match line {
             Line::Call(call) => !self.config.holds(&self.name, &call.tool),
             Line::Invalid(_) => false,
-            Line::Cancelled(id) => !self.callers().contains_key(id),
-            Line::Other(_) | Line::Asked(..) | Line::Task(_) | Line::Batch(_) => true,
+            Line::Task(request) => !Tasks::is_own(&request.task),
+            Line::Other(_) | Line::Asked(..) | Line::Cancelled(_) | Line::Batch(_) => true,
         }
     }
 
@@ -209,7 +240,7 @@ impl Proxy {
         self.output.write(invalid_line(invalid).as_bytes()).await;
     }
 
-    async fn refuse_batch(&self, parts: &[Part<'_>]) {
+    async fn refuse_batch(&self, parts: &[&Part<'_>]) {
         let why = "a batch with a tool call that needs approval, or with a message that is not clear: send its \
                    messages one by one";
         for invalid in refuse_batch(parts, why) {
@@ -262,12 +293,22 @@ impl Proxy {
         let proxy = self.clone();
         tokio::spawn(async move {
             let answer = answer.await;
-            proxy.callers().remove(&id);
-            if let Some(answer) = answer {
+            if let Some(answer) = answer.filter(|_| proxy.leave(&id)) {
                 let line = answer_line(&id, &answer);
                 proxy.output.write(line.as_bytes()).await;
             }
         });
+    }
+
+    /// Whether the answer to a request of this id may be written: not if it was cancelled, and another one has the id.
+    fn leave(&self, id: &Id) -> bool {
+        let mut callers = self.callers();
+        // What waits for the end of the other one is there still.
+        let is_anothers = callers.get(id).is_some_and(|it| !it.is_closed());
+        if !is_anothers {
+            callers.remove(id);
+        }
+        !is_anothers
     }
 
     /// The task of a held call, which waits in its place.

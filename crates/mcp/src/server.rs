@@ -11,7 +11,8 @@ use human_oversight_protocol::parameters::Parameters;
 use serde_json::value::RawValue;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use crate::answer::{Answer, Message, looks_like_answer, read_message};
 use crate::call::{Meta, run_line, task_result_line};
@@ -23,9 +24,16 @@ use crate::members::has_doubles;
 /// What only the proxy needs of the environment.
 const SECRETS: [&str; 2] = ["HO_CLAIM_KEY", "HO_KEY"];
 
+/// A line for the server, and what says that it is written.
+struct Line {
+    bytes: Vec<u8>,
+    written: oneshot::Sender<()>,
+}
+
 /// The input of the server. Its standard error and its environment are the proxy's, but for the proxy's secrets.
 pub(crate) struct Server {
-    stdin: AsyncMutex<Option<ChildStdin>>,
+    /// What the server has not read yet. It may take its time: the proxy reads the client's lines meanwhile.
+    lines: Mutex<Option<UnboundedSender<Line>>>,
     /// Of the ids of the proxy's own calls.
     prefix: String,
     runs: Mutex<Runs>,
@@ -53,20 +61,25 @@ impl Server {
         }
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().expect("it is piped");
+        let stdin = child.stdin.take().expect("it is piped");
+        let (lines, queue) = unbounded_channel();
+        tokio::spawn(write(stdin, queue));
         let server = Self {
-            stdin: AsyncMutex::new(child.stdin.take()),
+            lines: Mutex::new(Some(lines)),
             prefix: random_hex::<8>(),
             runs: Mutex::default(),
         };
         Ok((server, child, stdout))
     }
 
-    /// Sends bytes as they are. An error means that the server no longer reads, and its end is near.
-    pub(crate) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.stdin.lock().await.as_mut() {
-            Some(stdin) => stdin.write_all(bytes).await,
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+    /// Sends bytes as they are, after all that was sent before. What is returned says when they are written; an error, that
+    /// the server no longer reads: its end is near.
+    pub(crate) fn send(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
+        let (written, is_written) = oneshot::channel();
+        if let Some(lines) = lock(&self.lines).as_ref() {
+            lines.send(Line { bytes, written }).ok();
         }
+        is_written
     }
 
     /// Runs a call and waits for its result.
@@ -91,7 +104,7 @@ impl Server {
             runs.waiting.insert(id.clone(), sender);
             (id, answer)
         };
-        if self.send(line(&id).as_bytes()).await.is_err() {
+        if self.send(line(&id).into_bytes()).await.is_err() {
             self.runs().waiting.remove(&id);
             return Err(Lost::ServerEnded);
         }
@@ -165,9 +178,9 @@ impl Server {
         !(lost.is_empty() && noted.is_empty())
     }
 
-    /// Closes the server's input, which asks it to end.
-    pub(crate) async fn close(&self) {
-        self.stdin.lock().await.take();
+    /// Closes the server's input after all that was sent, which asks it to end.
+    pub(crate) fn close(&self) {
+        lock(&self.lines).take();
     }
 
     /// Gives up the calls under way.
@@ -178,8 +191,22 @@ impl Server {
     }
 
     fn runs(&self) -> MutexGuard<'_, Runs> {
-        // A panic cannot leave it half-written.
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.runs)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic cannot leave it half-written.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn write(mut stdin: ChildStdin, mut lines: UnboundedReceiver<Line>) {
+    while let Some(Line { bytes, written }) = lines.recv().await {
+        if stdin.write_all(&bytes).await.is_err() {
+            return;
+        }
+        // No one may want to know.
+        written.send(()).ok();
     }
 }
 
