@@ -12,6 +12,7 @@
 //! | module | contents |
 //! |---|---|
 //! | `span` | spans of time such as `45s` |
+//! | `line` | texts in one line |
 //! | `pattern` | names of tools with `*` |
 //! | `template` | texts with placeholders |
 //! | `claim_key` | the key of names and claim secrets |
@@ -57,6 +58,7 @@ mod held;
 mod id;
 mod lenient;
 mod lifetime;
+mod line;
 mod members;
 mod message;
 mod output;

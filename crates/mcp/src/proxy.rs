@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::answer::{Answer, answer_line, read_answer};
-use crate::call::{CallError, Content, Meta, TaskForm};
+use crate::call::{CallError, Content, Meta, TaskForm, check_action};
 use crate::claim_key::ClaimKey;
 use crate::config::Config;
 use crate::held::{HeldCalls, Joined, Stage};
@@ -84,7 +84,7 @@ impl Proxy {
                 break;
             }
         }
-        self.server.give_up_runs();
+        self.held.end_runs();
     }
 
     async fn take_line(self: &Arc<Self>, whole: &[u8]) {
@@ -342,6 +342,7 @@ impl Proxy {
         let summary = self.config.summary(&filling);
         let parameters = content.parameters(&self.name, summary).map_err(with_era)?;
         let words = self.config.action(&filling);
+        check_action(&words).map_err(with_era)?;
         let mut action = self.gate.action(words.as_str());
         if let Some(timeout) = self.config.timeout {
             action = action.timeout(timeout);
@@ -379,7 +380,7 @@ impl Proxy {
                 // Also when the client has closed its end.
                 _ = &mut cancelled => return None,
                 () = seat.changed() => {}
-                () = sleep_until(deadline) => {
+                () = sleep_until(deadline), if !meta.continues => {
                     return Some(words::so_far(&seat.stage(), meta.is_stateless));
                 }
                 () = sleep(PERIOD) => {}

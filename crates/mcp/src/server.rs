@@ -104,7 +104,7 @@ impl Server {
             runs.waiting.insert(id.clone(), sender);
             (id, answer)
         };
-        if self.send(line(&id).into_bytes()).await.is_err() {
+        if self.send(in_ascii(&line(&id))).await.is_err() {
             self.runs().waiting.remove(&id);
             return Err(Lost::ServerEnded);
         }
@@ -198,6 +198,20 @@ impl Server {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic cannot leave it half-written.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A line of JSON that reads the same in each encoding that a server may take its input for, and has no other end of a
+/// line. Other characters than those of ASCII are in texts only.
+fn in_ascii(json: &str) -> Vec<u8> {
+    let mut units = [0; 2];
+    let escaped = |c: char| match c.is_ascii() {
+        true => c.to_string(),
+        false => {
+            let units = c.encode_utf16(&mut units).iter();
+            units.map(|unit| format!("\\u{unit:04x}")).collect()
+        }
+    };
+    json.chars().map(escaped).collect::<String>().into_bytes()
 }
 
 async fn write(mut stdin: ChildStdin, mut lines: UnboundedReceiver<Line>) {

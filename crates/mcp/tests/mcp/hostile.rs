@@ -244,3 +244,18 @@ fn arguments_that_people_cannot_be_shown_exactly_are_refused_with_the_cause() {
     }
     assert!(gate.asked().is_empty() && folder.runs().is_empty());
 }
+
+#[test]
+fn a_tool_whose_name_people_cannot_be_shown_is_refused_with_the_cause() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    for name in ["x".repeat(250), "a\nb".to_owned(), "a\u{202e}b".to_owned()] {
+        let id = client.call(&name, &json!({}));
+        let (text, status) = client.told(id);
+        assert_eq!(status, "invalid");
+        let cause =
+            "the name of the tool must have at most 256 characters with the words around it";
+        assert!(text.contains(cause), "{text}");
+    }
+    assert!(gate.asked().is_empty() && folder.runs().is_empty());
+}
