@@ -98,6 +98,7 @@ fn take(folder: &Path, message: Value, line: &[u8]) {
                 "_meta": {"other": 1, "io.modelcontextprotocol/related-task": {"taskId": message["params"]["taskId"]}},
             }),
         ),
+        Some("test/block") => await_go(folder),
         Some("test/say") => say(message["params"]["text"].as_str().unwrap_or_default()),
         Some("tools/call") => {
             let line = String::from_utf8_lossy(line).into_owned();
@@ -123,7 +124,7 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             id,
             &json!({"content": [{"type": "text", "text": "no such file"}], "isError": true}),
         ),
-        "as told" => write_as_told(folder, id),
+        "as told" | "read_as told" => write_as_told(folder, id),
         "as told, then crash" => {
             write_as_told(folder, id);
             exit(3);

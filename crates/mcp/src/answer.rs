@@ -3,9 +3,10 @@
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::id::Id;
 use crate::lenient;
 use crate::members::Members;
-use crate::message::{INVALID_PARAMS, Id};
+use crate::message::INVALID_PARAMS;
 
 /// The server's answer to a request: the value of `result` or of `error`, as the server wrote it.
 #[derive(Clone, Debug)]

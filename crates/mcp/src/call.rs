@@ -2,11 +2,14 @@
 
 use human_oversight_protocol::parameters::{Parameters, ParametersError};
 use human_oversight_protocol::strict_json::{self, StrictError};
+use human_oversight_protocol::types::ACTION_CHARS;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::id::Id;
+use crate::line::is_line;
 use crate::members::Members;
-use crate::message::{Id, ToolCall};
+use crate::message::ToolCall;
 
 /// The content of a held call.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Meta {
     pub(crate) progress_token: Option<Box<RawValue>>,
     /// The client speaks a revision in which each request names it: results have a type there.
     pub(crate) is_stateless: bool,
+    /// The call continues one in which the tool has asked back. Only the client's program can make it again.
+    pub(crate) continues: bool,
     /// The client takes a task in place of the result.
     pub(crate) task: Option<TaskForm>,
     /// The server runs this tool as a task only.
@@ -48,6 +53,11 @@ pub(crate) enum CallError {
     NotAnObject,
     #[error("/{member}: {source}")]
     Unclear { member: String, source: StrictError },
+    #[error(
+        "the name of the tool must have at most {ACTION_CHARS} characters with the words around it, and none that controls \
+         or turns a line"
+    )]
+    Name,
     #[error("_meta must be an object in which no name occurs twice")]
     Meta,
     #[error("task must be an object, with a time in milliseconds as its ttl")]
@@ -110,6 +120,14 @@ impl Content {
     }
 }
 
+/// Whether people can be shown these words as the action, which the name of a tool may be a part of.
+pub(crate) fn check_action(words: &str) -> Result<(), CallError> {
+    match words.chars().count() <= ACTION_CHARS && is_line(words) {
+        true => Ok(()),
+        false => Err(CallError::Name),
+    }
+}
+
 /// The line that runs what was approved.
 pub(crate) fn run_line(id: &Id, approved: &Parameters, meta: &Meta) -> String {
     let object = approved.object();
@@ -154,6 +172,9 @@ impl Meta {
     pub(crate) fn read(call: &ToolCall<'_>) -> Result<Self, CallError> {
         let mut meta = Self {
             task: call.params.get("task").map(read_task).transpose()?,
+            continues: ["requestState", "inputResponses"]
+                .iter()
+                .any(|it| call.params.get(it).is_some()),
             ..Self::default()
         };
         let Some(raw) = call.params.get("_meta") else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::line::is_line;
 use crate::span;
 
 const ENVIRONMENT: &str = "\
@@ -51,6 +52,11 @@ pub(crate) enum Command {
 }
 
 impl Arguments {
+    /// Whether the server's name is only that of a program, which may run other servers too.
+    pub(crate) fn names_no_server(&self) -> bool {
+        self.server.is_none()
+    }
+
     /// The server's name.
     pub(crate) fn server_name(&self) -> String {
         let file_name = || {
@@ -65,6 +71,9 @@ impl Arguments {
 fn server_name(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" => Err("must not be blank"),
+        _ if text.chars().count() > 128 || !is_line(text) => {
+            Err("must have at most 128 characters, and none that controls or turns a line")
+        }
         _ => Ok(text.to_owned()),
     }
 }

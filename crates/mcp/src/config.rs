@@ -55,6 +55,8 @@ pub(crate) enum ConfigError {
     NoClaimKey,
     #[error(transparent)]
     ClaimKey(#[from] InvalidClaimKey),
+    #[error("APPROVER_EMAILS must be email addresses, separated by commas")]
+    Approvers,
     #[error(transparent)]
     Gate(#[from] human_oversight_client::Error),
 }
@@ -101,7 +103,28 @@ impl Config {
 pub(crate) fn read_environment() -> Result<(Gate, ClaimKey), ConfigError> {
     let key = std::env::var_os("HO_CLAIM_KEY").ok_or(ConfigError::NoClaimKey)?;
     let key = ClaimKey::parse(key.to_str().ok_or(InvalidClaimKey)?)?;
+    if !approvers().iter().all(|it| is_address(it)) {
+        return Err(ConfigError::Approvers);
+    }
     Ok((Gate::from_env()?, key))
+}
+
+/// Whether the environment names approvers.
+pub(crate) fn has_approvers() -> bool {
+    !approvers().is_empty()
+}
+
+fn approvers() -> Vec<String> {
+    let list = std::env::var("APPROVER_EMAILS").unwrap_or_default();
+    let items = list.split(',').map(str::trim).filter(|it| !it.is_empty());
+    items.map(str::to_owned).collect()
+}
+
+/// Whether the gate may take it for one; what it refuses besides is logged with the first held call.
+fn is_address(text: &str) -> bool {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || ";<>".contains(c);
+    let parts: Vec<&str> = text.split('@').collect();
+    parts.len() == 2 && parts.iter().all(|it| !it.is_empty()) && !text.contains(is_odd)
 }
 
 fn agent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use human_oversight_client::Refusal;
 use human_oversight_client::types::Approval;
+use human_oversight_client::{Reason, Refusal};
 
 use crate::answer::Answer;
 
@@ -64,5 +64,43 @@ impl Ended {
 
     pub(crate) fn is_read(&self) -> bool {
         self.is_read.load(Ordering::Relaxed)
+    }
+}
+
+/// What the operator has set of a request, by the pointers of the gate.
+const SETTINGS: [(&str, &str); 4] = [
+    ("/approverEmails", "APPROVER_EMAILS"),
+    ("/actionDescription", "action"),
+    ("/agentName", "agent"),
+    ("/timeoutSeconds", "timeout"),
+];
+
+/// The setting that the gate refuses, which no model can correct.
+pub(crate) fn wrong_setting(refusal: &Refusal) -> Option<&'static str> {
+    let detail = refusal.detail.as_deref()?;
+    let mut settings = SETTINGS.iter();
+    let (_, setting) = settings.find(|(pointer, _)| detail.starts_with(pointer))?;
+    (refusal.reason == Reason::Invalid).then_some(setting)
+}
+
+/// One line for the operator, where no person decided.
+pub(crate) fn log_refusal(refusal: &Refusal) {
+    match refusal.reason {
+        Reason::Rejected | Reason::Denied | Reason::Timeout | Reason::Cancelled => {}
+        reason => {
+            // Without email addresses, which problem documents name.
+            let detail = refusal.detail.as_deref().unwrap_or_default();
+            let words = detail.split_whitespace();
+            let words = words.map(|word| if word.contains('@') { "…" } else { word });
+            let detail = words.collect::<Vec<_>>().join(" ");
+            match wrong_setting(refusal) {
+                Some(setting) => tracing::error!(
+                    setting,
+                    detail,
+                    "not run: the gate refuses a setting, and each held call with it"
+                ),
+                None => tracing::warn!(?reason, detail, "not run"),
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use human_oversight_client::{Permit, Reason, Refusal};
 use tokio::sync::watch;
 
 use crate::call::Meta;
-use crate::end::{End, Ended};
+use crate::end::{End, Ended, log_refusal};
 use crate::request::{Generation, Request};
 use crate::server::Server;
 
@@ -125,6 +125,13 @@ impl HeldCalls {
         self.state().is_over = true;
     }
 
+    /// The server answers no more: nor does anything run that does not run yet.
+    pub(crate) fn end_runs(&self) {
+        // First, so that no claim is made for what cannot run.
+        self.close();
+        self.server.give_up_runs();
+    }
+
     /// Waits until nothing is being claimed, run or reported.
     pub(crate) async fn idle(&self) {
         // An error means that the sender is gone, which `self` owns.
@@ -183,14 +190,14 @@ impl HeldCalls {
         Ok((generation, approval))
     }
 
-    /// Gives the request up if no call waits for it any more. It stays open at the gate.
+    /// Gives the request up if no call waits for it any more, or none can run. It stays open at the gate.
     fn give_up(&self, request: &Request, stage: &watch::Sender<Stage>) -> bool {
         let mut state = self.state();
-        let is_alone = stage.receiver_count() == 0;
-        if is_alone {
+        let is_vain = stage.receiver_count() == 0 || state.is_over;
+        if is_vain {
             state.open.remove(&request.name);
         }
-        is_alone
+        is_vain
     }
 
     async fn run(
@@ -247,7 +254,7 @@ impl HeldCalls {
         refusal: Refusal,
         approval: Option<Approval>,
     ) {
-        log(&refusal);
+        log_refusal(&refusal);
         let next = {
             let state = self.state();
             match state.generations.get(&request.name) {
@@ -335,21 +342,6 @@ fn is_final(refusal: &Refusal) -> bool {
             )
         ),
         _ => false,
-    }
-}
-
-/// One line for the operator, where no person decided.
-fn log(refusal: &Refusal) {
-    match refusal.reason {
-        Reason::Rejected | Reason::Denied | Reason::Timeout | Reason::Cancelled => {}
-        reason => {
-            // Without email addresses, which problem documents name.
-            let detail = refusal.detail.as_deref().unwrap_or_default();
-            let words = detail.split_whitespace();
-            let words = words.map(|word| if word.contains('@') { "…" } else { word });
-            let detail = words.collect::<Vec<_>>().join(" ");
-            tracing::warn!(?reason, detail, "not run");
-        }
     }
 }
 

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use human_oversight_client::{Gate, flush};
 use tokio::process::Child;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::cli::Arguments;
-use crate::config::{Config, ConfigError, read_environment};
+use crate::config::{Config, ConfigError, has_approvers, read_environment};
 use crate::held::HeldCalls;
 use crate::output::Output;
 use crate::progress::Tokens;
 use crate::proxy::Proxy;
+use crate::requests::Requests;
 use crate::server::{Server, exit_code};
 use crate::tasks::Tasks;
 use crate::tools::Tools;
@@ -34,10 +35,14 @@ const REPORT: Duration = Duration::from_secs(10);
 /// The time for what the server has written before its end. A process that it started may keep its output open.
 const REST: Duration = Duration::from_secs(2);
 
+/// The time for the end of a server that has closed its output.
+const END: Duration = Duration::from_secs(5);
+
 /// Runs the server behind the proxy until it ends. Returns its exit code.
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
     let config = Config::read(&arguments.config)?;
     let (gate, key) = read_environment()?;
+    warn(&arguments);
     let gate = gate.agent(config.agent.clone());
     let started = Server::start(&arguments.server_command);
     let (server, mut child, stdout) = started.map_err(|source| StartError::Server {
@@ -57,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
         held: held.clone(),
         tools: Tools::default(),
         tasks: Tasks::default(),
-        asked: Mutex::default(),
+        requests: Requests::default(),
         has_tasks: AtomicBool::new(false),
         server_lists_tasks: AtomicBool::new(false),
         output: Output::new(),
@@ -67,8 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
     let from_server = tokio::spawn(proxy.clone().read_server(stdout));
     let from_client = proxy.read_client(tokio::io::stdin());
     let code = wait(&mut child, &server, from_client, from_server).await;
-    server.give_up_runs();
-    held.close();
+    held.end_runs();
     timeout(REPORT, async {
         held.idle().await;
         flush().await;
@@ -76,6 +80,22 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
     .await
     .ok();
     Ok(code)
+}
+
+/// Names what may be missing, and not be missed before a call is held.
+fn warn(arguments: &Arguments) {
+    if !has_approvers() {
+        tracing::warn!(
+            "APPROVER_EMAILS is not set: held calls are refused unless the gate's policy names the approvers"
+        );
+    }
+    if arguments.names_no_server() {
+        tracing::warn!(
+            server = arguments.server_name(),
+            "--server is not given: all servers of this command have one name, and a call that people approve for one of \
+             them may run at another"
+        );
+    }
 }
 
 /// Waits for the end of the server, which the end of the client asks for.
@@ -91,13 +111,20 @@ async fn wait(
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
-            () = &mut from_client, if has_client => {
+            // Nothing that it wants can be answered without the server's output.
+            () = &mut from_client, if has_client && has_server => {
                 has_client = false;
-                server.close().await;
+                server.close();
             }
             _ = &mut from_server, if has_server => {
                 has_server = false;
-                server.close().await;
+                server.close();
+            }
+            () = sleep(END), if !has_server => {
+                tracing::error!(
+                    "the server has closed its output and has not ended: the proxy ends, and nothing more is run"
+                );
+                return 1;
             }
             signal = signals.next() => signal.send(child.id()),
         }

@@ -12,11 +12,14 @@
 //! | module | contents |
 //! |---|---|
 //! | `span` | spans of time such as `45s` |
+//! | `line` | texts in one line |
 //! | `pattern` | names of tools with `*` |
 //! | `template` | texts with placeholders |
 //! | `claim_key` | the key of names and claim secrets |
 //! | `members` | the members of a JSON object, as written |
+//! | `id` | the id of a request |
 //! | `message` | what the proxy must know of a line of JSON-RPC |
+//! | `requests` | the client's requests that the server has not answered |
 //! | `answer` | answers to requests |
 //! | `call` | the content of a held call, and the message that runs it |
 //! | `config` | the file of settings, and the environment |
@@ -42,7 +45,8 @@
 //! 2. What reaches the server then is made of what was approved, not of what the client sent.
 //! 3. A line that the server might read differently than the proxy does not reach it.
 //! 4. An answer of the proxy is an error, or a task that has not ended: a call that has not run never looks as if it had.
-//! 5. No argument, result, key or address is ever logged.
+//! 5. The client reads no answer of the server but the first to a request that the server was sent.
+//! 6. No argument, result, key or address is ever logged.
 
 mod answer;
 mod call;
@@ -51,8 +55,10 @@ mod cli;
 mod config;
 mod end;
 mod held;
+mod id;
 mod lenient;
 mod lifetime;
+mod line;
 mod members;
 mod message;
 mod output;
@@ -60,6 +66,7 @@ mod pattern;
 mod progress;
 mod proxy;
 mod request;
+mod requests;
 mod server;
 mod span;
 mod support;

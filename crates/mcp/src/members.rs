@@ -49,29 +49,63 @@ impl<'a> Members<'a> {
 /// Whether a name occurs twice in an object of a JSON text, at any depth.
 pub(crate) fn has_doubles(json: &str) -> bool {
     let mut names_of_open: Vec<HashSet<String>> = Vec::new();
-    let mut rest = json;
-    while let Some(at) = rest.find(['{', '}', '"']) {
-        let end = match rest.as_bytes()[at] {
-            b'{' => {
-                names_of_open.push(HashSet::new());
-                1
+    for piece in pieces(json) {
+        match piece {
+            Piece::Open => names_of_open.push(HashSet::new()),
+            Piece::Close => drop(names_of_open.pop()),
+            Piece::Member(name, _) => {
+                let names = names_of_open.last_mut();
+                if names.is_some_and(|names| !names.insert(read_name(name))) {
+                    return true;
+                }
             }
-            b'}' => {
-                names_of_open.pop();
-                1
-            }
-            _ => text_length(&rest[at..]),
-        };
-        let (text, after) = rest[at..].split_at(end);
-        if after.trim_start().starts_with(':')
-            && let Some(names) = names_of_open.last_mut()
-            && !names.insert(read_name(text))
-        {
-            return true;
+            Piece::Text => {}
         }
-        rest = after;
     }
     false
+}
+
+/// The members of the outermost objects of a text, as far as one that is no JSON has any: each name, and the text from its
+/// value on.
+pub(crate) fn outermost(text: &str) -> Vec<(String, &str)> {
+    let (mut members, mut depth) = (Vec::new(), 0_usize);
+    for piece in pieces(text) {
+        match piece {
+            Piece::Open => depth += 1,
+            Piece::Close => depth = depth.saturating_sub(1),
+            Piece::Member(name, value) if depth == 1 => members.push((read_name(name), value)),
+            Piece::Member(..) | Piece::Text => {}
+        }
+    }
+    members
+}
+
+/// A part of a text that is JSON, or nearly.
+enum Piece<'a> {
+    Open,
+    Close,
+    /// A name in quotes, and the text from its value on.
+    Member(&'a str, &'a str),
+    Text,
+}
+
+fn pieces(json: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = json;
+    std::iter::from_fn(move || {
+        let at = rest.find(['{', '}', '"'])?;
+        let length = match rest.as_bytes()[at] {
+            b'"' => text_length(&rest[at..]),
+            _ => 1,
+        };
+        let (piece, after) = rest[at..].split_at(length);
+        rest = after;
+        Some(match (piece, after.trim_start().strip_prefix(':')) {
+            ("{", _) => Piece::Open,
+            ("}", _) => Piece::Close,
+            (name, Some(value)) => Piece::Member(name, value.trim_start()),
+            (_, None) => Piece::Text,
+        })
+    })
 }
 
 /// The length of the text in quotes that begins here.

@@ -4,17 +4,17 @@
 //! takes the first of two members, ignores case, or begins a line at a carriage return, would otherwise find a
 //! tool call where the proxy finds none.
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::id::Id;
 use crate::lenient;
 use crate::members::Members;
 
 /// What a line of the client is.
 #[derive(Debug)]
 pub(crate) enum Line<'a> {
-    /// Nothing that the proxy has to know.
-    Other,
+    /// Nothing of which the proxy has to know more than the id, if it is a request.
+    Other(Option<Id>),
     /// A call of a tool.
     Call(ToolCall<'a>),
     /// A request whose answer the proxy reads.
@@ -35,6 +35,8 @@ pub(crate) struct Part<'a> {
     /// Of a request, as far as it can be read.
     pub(crate) id: Option<Id>,
     pub(crate) line: Line<'a>,
+    /// As the client wrote it.
+    pub(crate) text: &'a str,
 }
 
 /// A request `tools/call`.
@@ -76,10 +78,6 @@ pub(crate) enum TaskMethod {
     Update,
 }
 
-/// The id of a request: a string or a number, as JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Id(String);
-
 /// Why a line is not sent on, and whom to answer.
 #[derive(Debug)]
 pub(crate) struct Invalid {
@@ -98,7 +96,7 @@ const PARAMS: [&str; 3] = ["name", "arguments", "_meta"];
 /// Reads a line of the client, without its line end.
 pub(crate) fn read_line(line: &[u8]) -> Line<'_> {
     if line.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
-        return Line::Other;
+        return Line::Other(None);
     }
     let invalid = |code, why| {
         Line::Invalid(Invalid {
@@ -132,6 +130,7 @@ fn read_part(raw: &RawValue) -> Part<'_> {
     Part {
         id: request.and_then(|request| Id::read(request.get("id")?)),
         line: read_message(raw),
+        text: raw.get(),
     }
 }
 
@@ -144,7 +143,7 @@ fn read_message(raw: &RawValue) -> Line<'_> {
     };
     let id = message.get("id").and_then(Id::read);
     let Some(method) = message.get("method") else {
-        return Line::Other;
+        return Line::Other(None);
     };
     let Ok(method) = serde_json::from_str::<String>(method.get()) else {
         return refuse(id, INVALID_REQUEST, "the method must be a text");
@@ -165,22 +164,26 @@ fn read_message(raw: &RawValue) -> Line<'_> {
             }
         }
         "initialize" | "tools/list" | "tasks/list" => {
-            let asked = read_asked(&method, message.get("params"));
-            id.zip(asked)
-                .map_or(Line::Other, |(id, asked)| Line::Asked(id, asked))
+            match (id, read_asked(&method, message.get("params"))) {
+                (Some(id), Some(asked)) => Line::Asked(id, asked),
+                (id, _) => Line::Other(id),
+            }
         }
         "tasks/get" | "tasks/result" | "tasks/cancel" | "tasks/update" => {
-            let request = id.and_then(|id| read_task(id, &method, message.get("params")?));
-            request.map_or(Line::Other, Line::Task)
+            let request = || read_task(id.clone()?, &method, message.get("params")?);
+            match request() {
+                Some(request) => Line::Task(request),
+                None => Line::Other(id),
+            }
         }
         "notifications/cancelled" => {
             let params = message
                 .get("params")
                 .and_then(|raw| Members::read(raw, &[]));
             let of = params.and_then(|params| Id::read(params.get("requestId")?));
-            of.map_or(Line::Other, Line::Cancelled)
+            of.map_or(Line::Other(None), Line::Cancelled)
         }
-        _ => Line::Other,
+        _ => Line::Other(id),
     }
 }
 
@@ -217,12 +220,12 @@ fn read_task(id: Id, method: &str, params: &RawValue) -> Option<TaskRequest> {
 /// The line that answers an invalid message.
 pub(crate) fn invalid_line(Invalid { id, code, why }: &Invalid) -> String {
     let error = serde_json::json!({"code": code, "message": format!("human-oversight-mcp: {why}")});
-    let id = id.as_ref().map_or("null", |Id(id)| id);
+    let id = id.as_ref().map_or("null", Id::as_json);
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n")
 }
 
 /// A batch refused: one answer to each of its requests, or to none of them where no id can be read.
-pub(crate) fn refuse_batch(parts: &[Part<'_>], why: &'static str) -> Vec<Invalid> {
+pub(crate) fn refuse_batch(parts: &[&Part<'_>], why: &'static str) -> Vec<Invalid> {
     let code = INVALID_REQUEST;
     let ids = parts.iter().filter_map(|part| part.id.clone());
     let refused: Vec<_> = ids
@@ -242,53 +245,17 @@ pub(crate) fn refuse_batch(parts: &[Part<'_>], why: &'static str) -> Vec<Invalid
     }
 }
 
-impl Id {
-    /// Whether a client can take the other one for this one, as `1.0` or `"1"` for `1`: some convert ids to numbers.
-    pub(crate) fn reads_as(&self, other: &Self) -> bool {
-        let [one, other] = [self, other].map(|id| id.0.trim_matches('"'));
-        match (one.parse::<i128>(), other.parse::<i128>()) {
-            // Beyond 2^53, doubles do not tell them apart.
-            (Ok(one), Ok(other)) => one == other,
-            _ => one == other || one.parse::<f64>().is_ok_and(|it| other.parse() == Ok(it)),
+impl<'a> Line<'a> {
+    /// The requests of it that have an id.
+    pub(crate) fn requests(&self) -> Vec<&Id> {
+        match self {
+            Self::Other(id) => id.iter().collect(),
+            Self::Call(call) => call.id.iter().collect(),
+            Self::Asked(id, _) => vec![id],
+            Self::Task(request) => vec![&request.id],
+            Self::Batch(parts) => parts.iter().flat_map(|it| it.line.requests()).collect(),
+            Self::Cancelled(_) | Self::Invalid(_) => Vec::new(),
         }
-    }
-
-    pub(crate) fn read(raw: &RawValue) -> Option<Self> {
-        match serde_json::from_str(raw.get()).ok()? {
-            // As JSON, in one spelling.
-            id @ Value::String(_) => Some(Self(id.to_string())),
-            Value::Number(_) => Some(Self(raw.get().to_owned())),
-            _ => None,
-        }
-    }
-
-    /// An id of the proxy's own. `prefix` is one that no client can guess.
-    pub(crate) fn own(prefix: &str, number: u64) -> Self {
-        Self(format!("\"held-{prefix}-{number}\""))
-    }
-
-    /// The proxy's own ids that these bytes contain; one whose number cannot be read has none that is used.
-    pub(crate) fn find_own(prefix: &str, bytes: &[u8]) -> Vec<Self> {
-        let text = String::from_utf8_lossy(bytes);
-        let mut parts = text.split(prefix);
-        parts.next();
-        let number = |part: &str| {
-            let digits = part.strip_prefix('-')?;
-            let end = digits.find(|c: char| !c.is_ascii_digit());
-            digits[..end.unwrap_or(digits.len())].parse().ok()
-        };
-        let numbers = parts.map(|part| number(part).unwrap_or_default());
-        numbers.map(|number| Self::own(prefix, number)).collect()
-    }
-
-    /// Whether it is one of the proxy's own, whatever its number.
-    pub(crate) fn is_own(&self, prefix: &str) -> bool {
-        self.0.starts_with(&format!("\"held-{prefix}-"))
-    }
-
-    /// As JSON.
-    pub(crate) fn as_json(&self) -> &str {
-        &self.0
     }
 }
 
@@ -375,7 +342,7 @@ mod tests {
         fn no_line_passes_in_which_a_server_may_find_a_call(line in line(), cut in 0..200_usize) {
             let cut: String = line.chars().enumerate().filter(|(at, _)| *at != cut).map(|(_, c)| c).collect();
             for line in [line, cut] {
-                let passes = matches!(read_line(line.as_bytes()), Line::Other | Line::Asked(..) | Line::Task(_) | Line::Cancelled(_));
+                let passes = matches!(read_line(line.as_bytes()), Line::Other(_) | Line::Asked(..) | Line::Task(_) | Line::Cancelled(_));
                 prop_assert!(!(passes && may_be_a_call(&line)), "{line}");
             }
         }

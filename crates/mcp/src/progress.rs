@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::call::Meta;
 use crate::held::Stage;
+use crate::id::Id;
 use crate::members::Members;
-use crate::message::Id;
 use crate::output::Output;
 use crate::words;
 

@@ -11,16 +11,18 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::answer::{Answer, answer_line, read_answer};
-use crate::call::{CallError, Content, Meta, TaskForm};
+use crate::call::{CallError, Content, Meta, TaskForm, check_action};
 use crate::claim_key::ClaimKey;
 use crate::config::Config;
 use crate::held::{HeldCalls, Joined, Stage};
+use crate::id::Id;
 use crate::message::{
-    Asked, Id, Invalid, Line, Part, TaskRequest, ToolCall, invalid_line, read_line, refuse_batch,
+    Asked, Invalid, Line, Part, TaskRequest, ToolCall, invalid_line, read_line, refuse_batch,
 };
 use crate::output::Output;
 use crate::progress::{PERIOD, Progress, Tokens};
 use crate::request::Request;
+use crate::requests::Requests;
 use crate::server::Server;
 use crate::support;
 use crate::tasks::Tasks;
@@ -41,8 +43,7 @@ pub(crate) struct Proxy {
     pub(crate) tasks: Tasks,
     pub(crate) output: Output,
     pub(crate) progress_tokens: Tokens,
-    /// The client's requests that the server has not answered, and whose answers the proxy reads.
-    pub(crate) asked: Mutex<HashMap<Id, Asked>>,
+    pub(crate) requests: Requests,
     /// The client has declared tasks, as revision 2025-11-25 does.
     pub(crate) has_tasks: AtomicBool,
     pub(crate) server_lists_tasks: AtomicBool,
@@ -70,7 +71,8 @@ impl Proxy {
         let mut output = BufReader::with_capacity(64 * 1024, output);
         let mut line = Vec::new();
         while matches!(output.read_until(b'\n', &mut line).await, Ok(1..)) {
-            let left = self.server.take_answers(&line, &self.callers());
+            let permit = |message: &[u8]| self.requests.permit(message);
+            let left = self.server.take_answers(&line, permit);
             if let Some(left) = left.filter(|left| self.progress_tokens.passes(left)) {
                 match self.change(&left) {
                     Some(changed) => self.output.write(changed.as_bytes()).await,
@@ -82,7 +84,7 @@ impl Proxy {
                 break;
             }
         }
-        self.server.give_up_runs();
+        self.held.end_runs();
     }
 
     async fn take_line(self: &Arc<Self>, whole: &[u8]) {
@@ -94,10 +96,8 @@ impl Proxy {
                 return self.hold(call).await;
             }
             Line::Cancelled(id) => {
-                lock(&self.asked).remove(id);
                 // The server does not know of a call that is held.
-                if let Some(cancel) = self.callers().remove(id) {
-                    cancel.send(()).ok();
+                if self.cancel(id) {
                     return;
                 }
             }
@@ -109,14 +109,53 @@ impl Proxy {
             Line::Task(request) if Tasks::is_own(&request.task) => {
                 return self.take_task(request).await;
             }
-            Line::Batch(parts) if parts.iter().any(|part| !self.passes(&part.line)) => {
-                return self.refuse_batch(parts).await;
-            }
+            Line::Batch(parts) => return self.take_batch(parts, whole).await,
             Line::Invalid(invalid) => return self.refuse(invalid).await,
-            Line::Call(_) | Line::Task(_) | Line::Batch(_) | Line::Other => {}
+            Line::Call(_) | Line::Task(_) | Line::Other(_) => {}
         }
-        // An error means that the server is about to end, which ends the proxy.
-        self.server.send(whole).await.ok();
+        self.forward(read.requests(), whole.to_owned());
+    }
+
+    /// Cancels calls also where the rest of the batch is refused.
+    async fn take_batch(&self, parts: &[Part<'_>], whole: &[u8]) {
+        let is_theirs = |part: &&Part<'_>| match &part.line {
+            Line::Cancelled(id) => !self.cancel(id),
+            _ => true,
+        };
+        let left: Vec<&Part<'_>> = parts.iter().filter(is_theirs).collect();
+        if left.iter().any(|part| !self.passes(&part.line)) {
+            return self.refuse_batch(&left).await;
+        }
+        let requests = left.iter().flat_map(|part| part.line.requests());
+        if left.len() == parts.len() {
+            self.forward(requests, whole.to_owned());
+        } else if !left.is_empty() {
+            let texts: Vec<&str> = left.iter().map(|part| part.text).collect();
+            self.forward(requests, format!("[{}]\n", texts.join(",")).into_bytes());
+        }
+    }
+
+    /// Sends the server a line with these requests.
+    fn forward<'a>(&self, requests: impl IntoIterator<Item = &'a Id>, line: Vec<u8>) {
+        let callers = self.callers();
+        for id in requests {
+            // One that is held has the id for itself.
+            if !callers.contains_key(id) {
+                self.requests.add(id.clone());
+            }
+        }
+        // A server that does not read is about to end, which ends the proxy.
+        drop(self.server.send(line));
+    }
+
+    /// Whether it was a call that is held.
+    fn cancel(&self, id: &Id) -> bool {
+        self.requests.unwatch(id);
+        let cancel = self.callers().remove(id);
+        cancel.is_some_and(|cancel| {
+            cancel.send(()).ok();
+            true
+        })
     }
 
     /// Notes a request whose answer is to be read, unless the proxy itself answers it.
@@ -129,18 +168,18 @@ impl Proxy {
             Asked::Tasks => return self.tasks.list(None),
             Asked::Initialize { .. } | Asked::Tools => {}
         }
-        lock(&self.asked).insert(id.clone(), asked);
+        self.requests.watch(id.clone(), asked);
         None
     }
 
     /// Reads a line of the server if it answers such a request. Returns the line in its place where the client is to read
     /// of tasks.
     fn change(&self, line: &[u8]) -> Option<String> {
-        if lock(&self.asked).is_empty() {
+        if self.requests.watches_none() {
             return None;
         }
         let (id, answer) = read_answer(line)?;
-        let asked = lock(&self.asked).remove(&id)?;
+        let asked = self.requests.unwatch(&id)?;
         let Answer::Result(result) = answer else {
             return None;
         };
@@ -192,8 +231,8 @@ impl Proxy {
         match line {
             Line::Call(call) => !self.config.holds(&self.name, &call.tool),
             Line::Invalid(_) => false,
-            Line::Cancelled(id) => !self.callers().contains_key(id),
-            Line::Other | Line::Asked(..) | Line::Task(_) | Line::Batch(_) => true,
+            Line::Task(request) => !Tasks::is_own(&request.task),
+            Line::Other(_) | Line::Asked(..) | Line::Cancelled(_) | Line::Batch(_) => true,
         }
     }
 
@@ -201,7 +240,7 @@ impl Proxy {
         self.output.write(invalid_line(invalid).as_bytes()).await;
     }
 
-    async fn refuse_batch(&self, parts: &[Part<'_>]) {
+    async fn refuse_batch(&self, parts: &[&Part<'_>]) {
         let why = "a batch with a tool call that needs approval, or with a message that is not clear: send its \
                    messages one by one";
         for invalid in refuse_batch(parts, why) {
@@ -249,16 +288,27 @@ impl Proxy {
             let id = Some(id);
             return self.refuse(&Invalid { id, code, why }).await;
         }
+        self.requests.remove(&id);
         let answer = answer(cancelled);
         let proxy = self.clone();
         tokio::spawn(async move {
             let answer = answer.await;
-            proxy.callers().remove(&id);
-            if let Some(answer) = answer {
+            if let Some(answer) = answer.filter(|_| proxy.leave(&id)) {
                 let line = answer_line(&id, &answer);
                 proxy.output.write(line.as_bytes()).await;
             }
         });
+    }
+
+    /// Whether the answer to a request of this id may be written: not if it was cancelled, and another one has the id.
+    fn leave(&self, id: &Id) -> bool {
+        let mut callers = self.callers();
+        // What waits for the end of the other one is there still.
+        let is_anothers = callers.get(id).is_some_and(|it| !it.is_closed());
+        if !is_anothers {
+            callers.remove(id);
+        }
+        !is_anothers
     }
 
     /// The task of a held call, which waits in its place.
@@ -292,6 +342,7 @@ impl Proxy {
         let summary = self.config.summary(&filling);
         let parameters = content.parameters(&self.name, summary).map_err(with_era)?;
         let words = self.config.action(&filling);
+        check_action(&words).map_err(with_era)?;
         let mut action = self.gate.action(words.as_str());
         if let Some(timeout) = self.config.timeout {
             action = action.timeout(timeout);
@@ -329,7 +380,7 @@ impl Proxy {
                 // Also when the client has closed its end.
                 _ = &mut cancelled => return None,
                 () = seat.changed() => {}
-                () = sleep_until(deadline) => {
+                () = sleep_until(deadline), if !meta.continues => {
                     return Some(words::so_far(&seat.stage(), meta.is_stateless));
                 }
                 () = sleep(PERIOD) => {}

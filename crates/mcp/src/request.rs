@@ -104,10 +104,21 @@ impl Request {
     }
 
     /// Submits the request of a generation. The client tries again while the gate does not answer.
+    ///
+    /// If another session has asked the same meanwhile, its request is this one too, also where the gate refuses this one,
+    /// since the two differ in what is said of the tool, or in whom they ask. What runs is compared before the claim.
     pub(crate) async fn submit(&self, generation: u32) -> Result<Option<Approval>, Refusal> {
         let (action, handle) = self.handle(generation);
-        let pending = action.submit_as(handle, self.parameters.object()).await?;
-        Ok(pending.approval().cloned())
+        match action.submit_as(handle, self.parameters.object()).await {
+            Ok(pending) => Ok(pending.approval().cloned()),
+            Err(refusal) if refusal.reason == Reason::Invalid => {
+                match self.status(generation).await {
+                    Ok(Some(approval)) => Ok(Some(approval)),
+                    _ => Err(refusal),
+                }
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// Waits until the request of a generation is no longer pending.

@@ -9,24 +9,31 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use human_oversight_protocol::parameters::Parameters;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use crate::answer::{Answer, Message, looks_like_answer, read_message};
 use crate::call::{Meta, run_line, task_result_line};
 use crate::claim_key::random_hex;
 use crate::end::Lost;
+use crate::id::Id;
 use crate::members::has_doubles;
-use crate::message::Id;
 
 /// What only the proxy needs of the environment.
 const SECRETS: [&str; 2] = ["HO_CLAIM_KEY", "HO_KEY"];
 
+/// A line for the server, and what says that it is written.
+struct Line {
+    bytes: Vec<u8>,
+    written: oneshot::Sender<()>,
+}
+
 /// The input of the server. Its standard error and its environment are the proxy's, but for the proxy's secrets.
 pub(crate) struct Server {
-    stdin: AsyncMutex<Option<ChildStdin>>,
+    /// What the server has not read yet. It may take its time: the proxy reads the client's lines meanwhile.
+    lines: Mutex<Option<UnboundedSender<Line>>>,
     /// Of the ids of the proxy's own calls.
     prefix: String,
     runs: Mutex<Runs>,
@@ -54,20 +61,25 @@ impl Server {
         }
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().expect("it is piped");
+        let stdin = child.stdin.take().expect("it is piped");
+        let (lines, queue) = unbounded_channel();
+        tokio::spawn(write(stdin, queue));
         let server = Self {
-            stdin: AsyncMutex::new(child.stdin.take()),
+            lines: Mutex::new(Some(lines)),
             prefix: random_hex::<8>(),
             runs: Mutex::default(),
         };
         Ok((server, child, stdout))
     }
 
-    /// Sends bytes as they are. An error means that the server no longer reads, and its end is near.
-    pub(crate) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.stdin.lock().await.as_mut() {
-            Some(stdin) => stdin.write_all(bytes).await,
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+    /// Sends bytes as they are, after all that was sent before. What is returned says when they are written; an error, that
+    /// the server no longer reads: its end is near.
+    pub(crate) fn send(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
+        let (written, is_written) = oneshot::channel();
+        if let Some(lines) = lock(&self.lines).as_ref() {
+            lines.send(Line { bytes, written }).ok();
         }
+        is_written
     }
 
     /// Runs a call and waits for its result.
@@ -92,26 +104,21 @@ impl Server {
             runs.waiting.insert(id.clone(), sender);
             (id, answer)
         };
-        if self.send(line(&id).as_bytes()).await.is_err() {
+        if self.send(in_ascii(&line(&id))).await.is_err() {
             self.runs().waiting.remove(&id);
             return Err(Lost::ServerEnded);
         }
         answer.await.unwrap_or(Err(Lost::ServerEnded))
     }
 
-    /// Takes from a line of the server what answers calls of the proxy, whose ids the client does not know, and what
-    /// claims to answer calls of the client that are `held`, of which the server does not know. Returns what is left for
-    /// the client.
-    pub(crate) fn take_answers<'a, T>(
+    /// Takes from a line of the server what answers calls of the proxy, whose ids the client does not know, and what it may
+    /// not be sent. Returns what is left for the client.
+    pub(crate) fn take_answers<'a>(
         &self,
         line: &'a [u8],
-        held: &HashMap<Id, T>,
+        permit: impl Fn(&[u8]) -> bool,
     ) -> Option<Cow<'a, [u8]>> {
-        if self.runs().started == 0 && held.is_empty() {
-            return Some(line.into());
-        }
-        let is_clients =
-            |message: &[u8]| self.is_clients(message, |id| held.keys().any(|it| it.reads_as(id)));
+        let is_clients = |message: &[u8]| self.is_clients(message) && permit(message);
         let Ok(batch) = serde_json::from_slice::<Vec<&RawValue>>(line) else {
             return is_clients(line).then_some(line.into());
         };
@@ -126,9 +133,12 @@ impl Server {
         (left != "[]\n").then_some(left.into_bytes().into())
     }
 
-    /// Whether a message of the server is for the client: an answer to one of its requests, a request or notification, or
-    /// what names no call of the proxy. Ends the calls that it answers, also where it cannot be read.
-    fn is_clients(&self, message: &[u8], is_held: impl Fn(&Id) -> bool) -> bool {
+    /// Whether a message of the server names no call of the proxy, or is a request or notification. Ends the calls that it
+    /// answers, also where it cannot be read.
+    fn is_clients(&self, message: &[u8]) -> bool {
+        if self.runs().started == 0 {
+            return true;
+        }
         match read_message(message) {
             Some(Message::Answer(id, answer)) if id.is_own(&self.prefix) => {
                 match self.runs().waiting.remove(&id) {
@@ -141,15 +151,12 @@ impl Server {
                 }
                 false
             }
-            Some(Message::Answer(id, _)) if is_held(&id) => drop_forged(),
             Some(Message::Answer(..)) => true,
             // With an id of the proxy it is the echo of a call.
             Some(Message::Request(id)) if id.as_ref().is_none_or(|it| !it.is_own(&self.prefix)) => {
                 true
             }
             Some(Message::Request(_) | Message::Other) => !self.names_runs(message, |_| false),
-            // Many clients take the last one of two members.
-            None if last_id(message).is_some_and(|id| is_held(&id)) => drop_forged(),
             None => !self.names_runs(message, |id| looks_like_answer(message, id)),
         }
     }
@@ -171,9 +178,9 @@ impl Server {
         !(lost.is_empty() && noted.is_empty())
     }
 
-    /// Closes the server's input, which asks it to end.
-    pub(crate) async fn close(&self) {
-        self.stdin.lock().await.take();
+    /// Closes the server's input after all that was sent, which asks it to end.
+    pub(crate) fn close(&self) {
+        lock(&self.lines).take();
     }
 
     /// Gives up the calls under way.
@@ -184,24 +191,37 @@ impl Server {
     }
 
     fn runs(&self) -> MutexGuard<'_, Runs> {
-        // A panic cannot leave it half-written.
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.runs)
     }
 }
 
-/// The id of a message, whatever else is wrong with it.
-fn last_id(message: &[u8]) -> Option<Id> {
-    let members: Map<String, Value> = serde_json::from_slice(message).ok()?;
-    let id = serde_json::value::to_raw_value(members.get("id")?).ok()?;
-    Id::read(&id).filter(|_| !members.contains_key("method"))
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic cannot leave it half-written.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says that it is not for the client.
-fn drop_forged() -> bool {
-    tracing::warn!(
-        "the server answered a call that is held, and that it was not sent: the answer is dropped"
-    );
-    false
+/// A line of JSON that reads the same in each encoding that a server may take its input for, and has no other end of a
+/// line. Other characters than those of ASCII are in texts only.
+fn in_ascii(json: &str) -> Vec<u8> {
+    let mut units = [0; 2];
+    let escaped = |c: char| match c.is_ascii() {
+        true => c.to_string(),
+        false => {
+            let units = c.encode_utf16(&mut units).iter();
+            units.map(|unit| format!("\\u{unit:04x}")).collect()
+        }
+    };
+    json.chars().map(escaped).collect::<String>().into_bytes()
+}
+
+async fn write(mut stdin: ChildStdin, mut lines: UnboundedReceiver<Line>) {
+    while let Some(Line { bytes, written }) = lines.recv().await {
+        if stdin.write_all(&bytes).await.is_err() {
+            return;
+        }
+        // No one may want to know.
+        written.send(()).ok();
+    }
 }
 
 /// The answer, unless two readers could understand it differently.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, answer, error};
 use crate::call::CallError;
-use crate::end::{End, Lost};
+use crate::end::{End, Lost, wrong_setting};
 use crate::held::Stage;
 
 /// A result that tells of one call: it is always an error, so that no client takes it for the tool's.
@@ -40,6 +40,10 @@ pub(crate) fn cancelled(has_run: bool) -> &'static str {
         false => "cancelled by the client: not run",
     }
 }
+
+/// What a model reads where it can correct nothing.
+const WRONG_SETTING: &str = "Not run: the gate refuses what the operator has set for this proxy. Do not call it again: tell \
+                             the operator, who finds the cause in the proxy's log.";
 
 /// What is reported when nothing ran.
 const NOT_RUN: &str = "not run";
@@ -156,6 +160,9 @@ fn refusal_words(refusal: &Refusal, approval: Option<&Approval>) -> (&'static st
         Reason::Undeliverable => ("undeliverable", refusal.to_string()),
         Reason::Revoked => ("revoked", refusal.to_string()),
         Reason::Paused => ("paused", refusal.to_string()),
+        Reason::Invalid if wrong_setting(refusal).is_some() => {
+            ("invalid", WRONG_SETTING.to_owned())
+        }
         Reason::Invalid => ("invalid", refusal.to_string()),
         _ => ("unavailable", refusal.to_string()),
     }

@@ -164,19 +164,20 @@ fn a_line_of_a_log_that_names_a_call_neither_ends_it_nor_reaches_the_client() {
 fn an_answer_in_a_batch_or_with_a_method_is_read() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let mut client = Session::start(&gate, &folder);
+    client.send(b"{\"id\":\"open\",\"method\":\"test/say\"}\n");
     let answer = r#""id":ID,"result":{"content":[{"type":"text","text":"done"}]}}"#;
     for line in [
         format!(r#"{{"method":null,{answer}"#),
         format!(r#"{{"method":"",{answer}"#),
         format!("[{{{answer}]"),
-        format!(r#"[{{"method":"a"}},{{{answer}, {{"id":1,"result":{{"n":1.0}}}}]"#),
+        format!(r#"[{{"method":"a"}},{{{answer}, {{"id":"open","result":{{"n":1.0}}}}]"#),
     ] {
         let (call, asked) = run(&mut client, &gate, &folder, format!("{line}\n"));
         if line.contains("1.0") {
             let rest = String::from_utf8(client.line()).unwrap();
             assert_eq!(
                 rest,
-                "[{\"method\":\"a\"},{\"id\":1,\"result\":{\"n\":1.0}}]\n"
+                "[{\"method\":\"a\"},{\"id\":\"open\",\"result\":{\"n\":1.0}}]\n"
             );
         }
         let answer = client.answer(call);

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::gate::Gate;
 use crate::harness::{Folder, SETTINGS, Session, eventually, proxy, with_server};
+use crate::relay::Relay;
 
 #[test]
 fn a_rejection_is_read_with_its_comment_and_the_next_call_asks_again() {
@@ -255,6 +256,32 @@ fn a_second_proxy_joins_the_request_and_reads_who_ran_it() {
     assert!(text.contains("Not run again"), "{text}");
 }
 
+/// Each says of the tool what its server has listed: the call is the same.
+#[test]
+fn the_same_call_of_two_sessions_at_the_same_time_is_one_request_whatever_each_says_of_it() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let relay = Relay::before("/api/submit", &gate.url);
+    let mut first = Session::start(&gate, &folder);
+    let list = first.request("tools/list", &json!({}));
+    first.answer(list);
+    let mut second = Session::through(&relay, &folder);
+    let arguments = json!({"path": "/a"});
+    // It has found no request yet.
+    let again = second.call("delete_file", &arguments);
+    relay.await_claim();
+    let id = first.call("delete_file", &arguments);
+    let asked = gate.only_id();
+    relay.open();
+    gate.approve(&asked);
+    let answers = [first.answer(id), second.answer(again)];
+    let results = answers.iter().map(|it| &it["result"]);
+    let (ran, others): (Vec<_>, Vec<_>) = results.partition(|it| it["isError"].is_null());
+    assert_eq!(ran.len(), 1, "{answers:?}");
+    let text = others[0]["content"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("Not run again: "), "{text}");
+    assert_eq!((folder.runs().len(), gate.only_id()), (1, asked));
+}
+
 #[test]
 fn a_fresh_call_does_not_get_the_end_of_another_sessions_earlier_call() {
     let (gate, folder) = (Gate::start(), Folder::new());
@@ -307,4 +334,48 @@ fn an_error_that_is_a_text_is_reported_in_its_words() {
     assert_eq!(client.answer(id)["error"], "broken");
     let execution = gate.await_execution(&asked, "ExecutionFailed");
     assert_eq!(execution["error"], "broken");
+}
+
+#[test]
+fn what_only_the_operator_can_correct_is_not_put_to_the_model_and_the_log_names_the_setting() {
+    let allowed = ("HO_ALLOWED_APPROVERS", "*@example.com");
+    let (gate, folder) = (Gate::with(&[allowed]), Folder::new());
+    let log = folder.path().join("log");
+    for approvers in ["", "bob@example.org"] {
+        let mut command = proxy(&gate.url, &folder, SETTINGS);
+        command.env("APPROVER_EMAILS", approvers);
+        command.stderr(std::fs::File::create(&log).unwrap());
+        let mut client = Session::spawn(with_server(&mut command, &folder));
+        let id = client.call("delete_file", &json!({"approvers": approvers}));
+        let (text, status) = client.told(id);
+        assert_eq!(status, "invalid");
+        let expected = "Not run: the gate refuses what the operator has set for this proxy. Do not call it again: tell the \
+                        operator, who finds the cause in the proxy's log.";
+        assert_eq!(text, expected);
+        let log = std::fs::read_to_string(&log).unwrap();
+        assert!(
+            log.contains("ERROR") && log.contains("setting=\"APPROVER_EMAILS\""),
+            "{log}"
+        );
+        assert!(!log.contains("bob@"), "{log}");
+    }
+}
+
+/// No answer can come any more: the client sees the end that it would see without a proxy.
+#[test]
+fn a_server_that_closes_its_output_and_lives_on_ends_the_proxy_and_uses_no_approval_up() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let log = folder.path().join("log");
+    let mut command = proxy(&gate.url, &folder, SETTINGS);
+    command.args(["--", "sh", "-c", "read -r line; exec >&-; exec sleep 60"]);
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let mut client = Session::spawn(&mut command);
+    client.call("delete_file", &json!({}));
+    let asked = gate.only_id();
+    client.request("ping", &json!({}));
+    assert_eq!(client.end().code(), Some(1));
+    gate.approve(&asked);
+    assert!(gate.status(&asked)["execution"].is_null());
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.contains("the server has closed its output"), "{log}");
 }

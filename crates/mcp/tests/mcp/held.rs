@@ -298,6 +298,39 @@ fn what_runs_is_what_was_approved_with_the_protocols_own_metadata() {
     assert_eq!(sent["params"], expected);
 }
 
+/// The model cannot call it again: its client has made it of what the tool asked for.
+#[test]
+fn a_call_that_continues_another_waits_for_its_decision_beyond_the_time_for_an_answer() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::answering_within(&gate, &folder, "2s");
+    let params =
+        json!({"name": "echo", "arguments": {}, "inputResponses": {"a": {}}, "requestState": "x"});
+    let continued = client.request("tools/call", &params);
+    let asked = gate.only_id();
+    let id = client.call("delete_file", &json!({}));
+    assert_eq!(client.told(id).1, "pending");
+    gate.approve(&asked);
+    let answer = client.answer(continued);
+    assert!(answer["result"]["isError"].is_null(), "{answer}");
+}
+
+/// So it reads the same whatever encoding it takes its input for, and wherever it ends a line.
+#[test]
+fn the_server_is_sent_what_was_approved_in_ascii() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let meta = json!({"tracestate": "é", "progressToken": "\u{85}"});
+    let arguments = json!({"ü": "Zürich\u{2028}😀", "\\u00fc": 1});
+    let params = json!({"name": "écho", "arguments": arguments, "_meta": meta});
+    let id = client.request("tools/call", &params);
+    gate.approve(&gate.only_id());
+    let answer = client.answer(id);
+    let sent = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(sent.is_ascii(), "{sent}");
+    let sent: serde_json::Value = serde_json::from_str(sent).unwrap();
+    assert_eq!(sent["params"], params);
+}
+
 #[test]
 fn two_hundred_calls_at_once_are_two_hundred_requests_and_runs() {
     let policy = "version = 1\n[[rule]]\nid = \"all\"\nactions = [\"*\"]\neffect = \"approve\"\nignore = [\"\"]\n";

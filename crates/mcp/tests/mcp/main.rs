@@ -4,6 +4,7 @@ mod gate;
 mod harness;
 
 mod answers;
+mod cancel;
 mod docs;
 mod ends;
 mod fuzz;

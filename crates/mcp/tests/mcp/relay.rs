@@ -23,6 +23,11 @@ impl Relay {
     }
 
     pub(crate) fn before_claims(gate_url: &str) -> Self {
+        Self::before("/claim/", gate_url)
+    }
+
+    /// Calls whose path has this part wait.
+    pub(crate) fn before(part: &'static str, gate_url: &str) -> Self {
         let host = gate_url.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -42,7 +47,7 @@ impl Relay {
                 let (sender, opened) = (sender.clone(), opened.clone());
                 let (page_for, caller) = (page_for.clone(), client.try_clone().unwrap());
                 pipe(client, gate, move |bytes| {
-                    wait(bytes, &sender, &opened);
+                    wait(bytes, part, &sender, &opened);
                     !is_answered(bytes, &page_for, &caller)
                 });
             }
@@ -65,7 +70,7 @@ impl Relay {
         self.front.lock().unwrap().is_none()
     }
 
-    /// Waits until a claim is on its way.
+    /// Waits until a claim is on its way, or what else waits.
     pub(crate) fn await_claim(&self) {
         let patience = Duration::from_secs(30);
         self.claims.recv_timeout(patience).expect("a claim");
@@ -78,8 +83,8 @@ impl Relay {
 }
 
 /// A request is sent in one piece, or its head is.
-fn wait(bytes: &[u8], claims: &Sender<()>, gate: &(Mutex<bool>, Condvar)) {
-    if String::from_utf8_lossy(bytes).contains("/claim/") {
+fn wait(bytes: &[u8], part: &str, claims: &Sender<()>, gate: &(Mutex<bool>, Condvar)) {
+    if String::from_utf8_lossy(bytes).contains(part) {
         claims.send(()).ok();
         let is_open = gate.0.lock().unwrap();
         drop(gate.1.wait_while(is_open, |is_open| !*is_open).unwrap());

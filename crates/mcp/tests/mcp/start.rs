@@ -84,6 +84,25 @@ fn wrong_environment_ends_the_start_without_showing_its_values() {
 }
 
 #[test]
+fn approvers_that_are_no_addresses_end_the_start_and_none_are_named_in_the_log() {
+    let text = fails(SETTINGS, |command| {
+        command.env("APPROVER_EMAILS", "bob;carol");
+    });
+    assert!(
+        text.contains("APPROVER_EMAILS") && !text.contains("bob"),
+        "{text}"
+    );
+    let folder = Folder::new();
+    let mut command = proxy(NO_GATE, &folder, SETTINGS);
+    let (text, code) = output(with_server(command.env_remove("APPROVER_EMAILS"), &folder));
+    assert_eq!(code, 0);
+    assert!(
+        text.contains("WARN") && text.contains("APPROVER_EMAILS is not set"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_server_that_cannot_be_started_is_named() {
     let folder = Folder::new();
     let mut command = proxy(NO_GATE, &folder, SETTINGS);
@@ -110,6 +129,9 @@ fn wrong_arguments_are_refused() {
         &["--answer-within", "0s", "--", "x"],
         &["--server", "", "--", "x"],
         &["--server", " \t", "--", "x"],
+        &["--server", "a\nb", "--", "x"],
+        &["--server", "a\u{2028}b", "--", "x"],
+        &["--server", &"x".repeat(129), "--", "x"],
         &[],
         &["x"],
     ] {

@@ -49,7 +49,7 @@ fn what_the_server_writes_reaches_the_client_as_it_is() {
     let folder = Folder::new();
     let mut client = without_gate(&folder);
     let said = "{ \"jsonrpc\": \"2.0\", \"method\": \"notifications/message\", \"x\": 1.0 }\r\nnot JSON\n\n\
-                {\"id\":\"held-1\",\"result\":1e0}\n{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"sampling/createMessage\"}\nend\n";
+                {\"id\":1,\"result\":1e0}\n{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"sampling/createMessage\"}\nend\n";
     client.request("test/say", &json!({"text": said}));
     let mut heard = Vec::new();
     while !heard.ends_with(b"end\n") {
@@ -67,17 +67,21 @@ fn what_the_server_writes_while_a_held_call_runs_reaches_the_client_as_it_is() {
     eventually("the run", || (folder.runs().len() == 1).then_some(()));
     let lines = [
         "{ \"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"roots/list\" }",
-        "{\"jsonrpc\":\"2.0\",\"id\":7.0,\"result\":{\"a\":1,\"a\":2}}",
-        "{\"id\":\"held-1\",\"result\":{}}",
-        "{\"id\":\"held-00-1\",\"error\":{}}",
-        "{\"id\":null,\"result\":{}}",
-        "[{\"id\":7,\"result\":{}}]",
+        // A server may write the id as a text or with a fraction.
+        "{\"id\":2.0,\"result\":{\"a\":1,\"a\":2}}",
+        "[{\"id\":\"3\",\"error\":{}}]",
+        "{\"id\":\"b\\u002d1\",\"result\":NaN}",
+        "{\"result\":{},\"error\":\"of a log\"}",
         "{\"id\":",
         "\u{feff}{}",
         "",
         "{\"method\":\"end\"}",
     ];
     let said = lines.join("\r\n") + "\n";
+    // Without an answer of their own.
+    client.request("test/say", &json!({}));
+    client.request("test/say", &json!({}));
+    client.send(b"{\"id\":\"b-1\",\"method\":\"test/say\"}\n");
     client.request("test/say", &json!({"text": said}));
     let mut heard = Vec::new();
     while !heard.ends_with(b"\"end\"}\n") {
