@@ -183,10 +183,11 @@ impl Config {
         rows.default_gate_id = Some(public_url.map_or_else(|| "local".to_owned(), gate_id_of));
         let paused = errors.or(flag(&get, "HO_PAUSED"), true);
         rows.opened_by = OpenedBy::Gate { is_paused: paused };
+        let default_timeout = errors.or(default_timeout(&get), Duration::ZERO);
         let mut time =
             |name, default, range| errors.or(seconds(&get, name, default, range), Duration::ZERO);
         let mut config = Self {
-            default_timeout: time("HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000),
+            default_timeout,
             run_within: time("HO_RUN_WITHIN", 900, 1..=2_592_000),
             outcome_within: time("HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000),
             sweep_every: time("HO_SWEEP_SECONDS", 60, 1..=86_400),
@@ -276,6 +277,16 @@ impl Config {
         policy::surroundings(&lookup, Self::unusable_settings(&lookup))
     }
 
+    /// The time to decide of a request that names none, of settings that need not be whole.
+    ///
+    /// # Errors
+    /// When it is set and cannot be used.
+    pub fn read_default_timeout(
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Duration, ConfigError> {
+        default_timeout(&|name| non_empty(&lookup, name))
+    }
+
     /// What of the settings a policy depends on.
     pub fn surroundings(&self) -> Surroundings {
         Surroundings {
@@ -345,6 +356,10 @@ impl Config {
             ));
         }
     }
+}
+
+fn default_timeout(get: &Lookup<'_>) -> Result<Duration, ConfigError> {
+    seconds(get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)
 }
 
 fn listening_port(get: &Lookup<'_>) -> Result<u16, ConfigError> {

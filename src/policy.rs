@@ -18,6 +18,7 @@ mod join;
 mod leaves;
 mod lint;
 mod load;
+mod loophole;
 mod matched;
 mod people;
 mod pointer;

@@ -30,6 +30,7 @@ pub use line::line;
 pub use links::defang;
 pub use look::Look;
 pub use names::{name_characters, value_characters};
+pub use numbers::plain_digit;
 pub use quotes::within_quotes;
 pub use secret_names::is_secret_name;
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::member::Member;
-use crate::reveal::{Look, is_confusable};
+use crate::reveal::{Look, is_confusable, plain_digit};
 use crate::values::{AuthContext, Timestamp, glob_matches};
 
 /// The settings of sign-in.
@@ -34,8 +34,8 @@ pub struct SignIn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignInPolicy {
     Always,
-    /// Decisions about actions whose description matches one of these patterns. They are in lower case; `*`
-    /// stands for any text.
+    /// Decisions about actions whose description matches one of these patterns. They are in lower case and without
+    /// spaces; `*` stands for any text.
     For(Vec<String>),
 }
 
@@ -162,10 +162,10 @@ impl SignIn {
         };
         // Such as a typographic dash or a combining mark, which resemble characters of a keyboard.
         let unusual = |c: char| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace();
-        let action_words = normalize(action);
-        let look = Look::new(&action_words);
+        let shown = normalize(action);
+        let look = Look::new(&shown);
         let covers = |pattern: &String| {
-            glob_matches(pattern, &action_words) || Look::new(pattern).compare(&look, glob_matches)
+            glob_matches(pattern, &shown) || Look::new(pattern).compare(&look, glob_matches)
         };
         is_confusable(action) || action.contains(unusual) || patterns.iter().any(covers)
     }
@@ -310,10 +310,11 @@ fn is_guest_name(name: &str) -> bool {
     name.to_ascii_uppercase().contains("#EXT#")
 }
 
-/// Removes differences in case and spacing from a description.
+/// A description without spaces, in lower case, with digits of ASCII: what differs only in these reads the same.
 pub fn normalize(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").to_lowercase()
+    let shown = text.chars().filter(|c| !c.is_whitespace());
+    let shown: String = shown.map(|c| plain_digit(c).unwrap_or(c)).collect();
+    shown.to_lowercase()
 }
 
 #[cfg(test)]
@@ -324,7 +325,11 @@ mod tests {
     fn spelling_does_not_evade_the_patterns() {
         let sign_in = SignIn {
             tenant: Uuid::nil(),
-            policy: SignInPolicy::For(vec![normalize("Delete  *"), normalize("Overwrite *")]),
+            policy: SignInPolicy::For(vec![
+                normalize("Delete  *"),
+                normalize("Overwrite *"),
+                normalize("Release 20*"),
+            ]),
             max_age: None,
             auth_context: None,
         };
@@ -339,6 +344,10 @@ mod tests {
             "DeIete user",
             "De1ete user",
             "0vervvrite user",
+            "D elete user",
+            "Deleteuser",
+            "delete",
+            "Release \u{662}\u{660}",
         ] {
             assert!(sign_in.is_required_for(action), "{action}");
         }

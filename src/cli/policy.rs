@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::output::show;
 use super::value_parsers;
 use outcome::Outcome;
-use request::Request;
+use request::{DEFAULT_TIME, Request, Settings};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -77,8 +77,8 @@ pub(crate) enum Command {
 pub(crate) struct PolicyFile {
     /// The policy, a TOML file
     file: PathBuf,
-    /// Also check it against the gate's settings in the environment (HO_ALLOWED_APPROVERS, HO_IDENTITY,
-    /// HO_REQUIRE_ENTRA_FOR, HO_AGENT_KEYS, HO_LOCAL)
+    /// Also check it, and the requests of a test, against the gate's settings in the environment (HO_ALLOWED_APPROVERS,
+    /// HO_IDENTITY, HO_REQUIRE_ENTRA_FOR, HO_AGENT_KEYS, HO_LOCAL, HO_DEFAULT_TIMEOUT)
     #[arg(long)]
     settings: bool,
 }
@@ -107,9 +107,10 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let Some(policy) = file.load_or_print()? else {
                 return Ok(ExitCode::from(2));
             };
+            let settings = file.settings()?;
             match (request, examples) {
-                (Some(request), _) => test(&policy, &request, json),
-                (None, Some(examples)) => examples::run(&policy, &examples, json),
+                (Some(request), _) => test(&policy, &settings, &request, json),
+                (None, Some(examples)) => examples::run(&policy, &settings, &examples, json),
                 (None, None) => unreachable!("one of both is required"),
             }
         }
@@ -138,18 +139,27 @@ impl PolicyFile {
 
     fn load(&self) -> anyhow::Result<Result<Policy, Vec<Fault>>> {
         let text = read(&self.file)?;
-        let surroundings = if self.settings {
-            Config::read_surroundings(|name| std::env::var(name).ok())?
-        } else {
+        Ok(Policy::parse(&text, &self.settings()?.surroundings))
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        if self.settings {
+            let get = |name: &str| std::env::var(name).ok();
+            return Ok(Settings {
+                surroundings: Config::read_surroundings(get)?,
+                default_time: Config::read_default_timeout(get)?,
+            });
+        }
+        Ok(Settings {
             // Whatever the gate may have.
-            Surroundings {
+            surroundings: Surroundings {
                 allowed: AllowList::Anyone,
                 sign_in_configured: true,
                 names_bound: true,
                 development: false,
-            }
-        };
-        Ok(Policy::parse(&text, &surroundings))
+            },
+            default_time: DEFAULT_TIME,
+        })
     }
 }
 
@@ -213,8 +223,13 @@ fn result_of_check(loaded: &Result<Policy, Vec<Fault>>, warnings: &[Fault]) -> V
     }
 }
 
-fn test(policy: &Policy, request: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let request = Request::read(request)?;
+fn test(
+    policy: &Policy,
+    settings: &Settings,
+    request: &Path,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let request = Request::read(request, settings)?;
     let outcome = Outcome::explained(policy, &request);
     show(&if json {
         format!("{:#}", outcome.json())

@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(policy(&[ON]), None);
         assert_eq!(policy(&[("HO_IDENTITY", "link"), ON]), None);
         assert_eq!(policy(&[entra, TENANT, ON]), Some(SignInPolicy::Always));
-        let patterns = vec!["delete *".to_owned(), "pay*".to_owned()];
+        let patterns = vec!["delete*".to_owned(), "pay*".to_owned()];
         assert_eq!(
             policy(&[some, TENANT, ON]),
             Some(SignInPolicy::For(patterns))

@@ -159,16 +159,17 @@ fn preferences(value: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Reads the body of a submit to a gate with a policy, for any list of approvers.
+/// Reads the body of a submit to a gate with a policy.
 ///
 /// # Errors
 /// Everything that is invalid.
 pub fn read_submission(
     body: Map<String, Value>,
+    allowed: &AllowList,
     default_timeout: Duration,
 ) -> Result<Submission, Vec<FieldError>> {
     let credential = AgentCredential::Key(FunctionKey::new(String::new()));
-    let read = parse(body, &AllowList::Anyone, default_timeout, true, credential);
+    let read = parse(body, allowed, default_timeout, true, credential);
     read.map_err(|error| error.fields().to_vec())
 }
 

@@ -36,6 +36,24 @@ pub(super) fn contradiction<'a>(clauses: &[&'a Clause]) -> Option<&'a Pointer> {
     at.iter().find_map(conflict)
 }
 
+/// A pointer at which no text can meet all conditions for certain, if there is one: two beginnings, or a beginning and a
+/// comparison with a number that no number has.
+pub(super) fn torn_text<'a>(clauses: &[&'a Clause]) -> Option<&'a Pointer> {
+    let begins_number = |text: &str| text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    let is_torn = |(one, other): (&Condition, &Condition)| match (one, other) {
+        (Condition::StartsWith(one), Condition::StartsWith(other)) => {
+            !one.written.starts_with(&other.written) && !other.written.starts_with(&one.written)
+        }
+        (Condition::StartsWith(phrase), Condition::Number(..)) => !begins_number(&phrase.written),
+        _ => false,
+    };
+    clauses.iter().find_map(|one| {
+        let others = clauses.iter().filter(|other| other.pointer == one.pointer);
+        let mut pairs = others.map(|other| (&one.condition, &other.condition));
+        pairs.any(is_torn).then_some(&one.pointer)
+    })
+}
+
 fn can_meet(conditions: &[&Condition]) -> bool {
     let exists = |wanted| conditions.contains(&&Condition::Exists(wanted));
     if exists(false) {

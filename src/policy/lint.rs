@@ -23,6 +23,7 @@ impl Document {
         warnings.extend(self.idle_rules());
         warnings.extend(self.impossible_pairs());
         warnings.extend(self.loose_approvals());
+        warnings.extend(self.loopholes());
         warnings.extend(self.absent_substitutes());
         warnings.sort();
         warnings
@@ -163,7 +164,7 @@ impl Document {
 }
 
 impl Rule {
-    fn demand(&self) -> Option<&Requirement> {
+    pub(super) fn demand(&self) -> Option<&Requirement> {
         match &self.kind {
             Kind::Require(demand) => Some(demand),
             _ => None,
@@ -172,7 +173,14 @@ impl Rule {
 
     /// Whether the rule makes no difference if `other`, which may be the earlier one, matches too.
     fn is_idle_beside(&self, other: &Self, is_earlier: bool) -> bool {
+        let tells = || !self.tell.iter().all(|name| other.tell.contains(name));
         match (&self.kind, &other.kind) {
+            // All denials, and all that ask people, tell their channels.
+            (Kind::Deny { .. }, Kind::Deny { .. }) | (Kind::Require(_), Kind::Require(_))
+                if tells() =>
+            {
+                false
+            }
             // Of two denials the first gives the words.
             (Kind::Deny { .. }, Kind::Deny { .. }) => is_earlier,
             (_, Kind::Deny { .. }) | (Kind::Approve { .. }, Kind::Require(_)) => true,
@@ -221,7 +229,7 @@ impl Rule {
     }
 
     /// Whether no request matches both for certain, as far as patterns and conditions tell.
-    fn excludes(&self, other: &Self) -> bool {
+    pub(super) fn excludes(&self, other: &Self) -> bool {
         let clauses: Vec<&Clause> = self.when.iter().chain(&other.when).collect();
         excludes(self.agents.as_ref(), other.agents.as_ref())
             || excludes(self.actions.as_ref(), other.actions.as_ref())

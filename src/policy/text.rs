@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use unicode_normalization::UnicodeNormalization;
 
 use super::truth::Truth;
-use crate::reveal::{self, Look};
+use crate::reveal::{self, Look, plain_digit};
 use crate::values::glob_matches;
 
 /// A text of a request.
@@ -70,7 +70,7 @@ fn reads(read: &str, compare: impl Fn(&str) -> bool) -> bool {
 /// How a text reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Forms {
-    /// In compatibility form, without regard to case, and with one space for any white space.
+    /// In compatibility form, without regard to case, with digits of ASCII, and with one space for any white space.
     folded: String,
     look: Look,
 }
@@ -210,6 +210,8 @@ pub(super) struct Expression {
 
 /// The most bytes of a compiled expression.
 const EXPRESSION_BYTES: usize = 256 << 10;
+/// A letter without case, in the place of a digit that counts as none.
+const NO_DIGIT: char = '字';
 /// The most bytes of a text that is searched.
 const SEARCHED_BYTES: usize = 8 << 10;
 
@@ -255,8 +257,22 @@ impl Expression {
         let as_sent = self.as_sent.is_match(text.sent);
         let is_match = |read: &str| self.as_read.iter().any(|it| it.is_match(read));
         // Folding makes `ss` of `ß`, so the text as sent is searched too.
-        text.compare(as_sent, || {
-            reads(&text.forms().folded, is_match) || is_match(text.sent)
+        text.compare(as_sent && self.holds_for_any_digits(text.sent), || {
+            as_sent || reads(&text.forms().folded, is_match) || is_match(text.sent)
+        })
+    }
+
+    /// Whether a match does not hang on what a digit of another script counts as: a digit, as for `\d`, or another
+    /// character. An expression that has such a digit says so itself.
+    fn holds_for_any_digits(&self, sent: &str) -> bool {
+        let has_digit = |text: &str| text.chars().any(|c| plain_digit(c).is_some());
+        if !has_digit(sent) || has_digit(self.written()) {
+            return true;
+        }
+        let digits = [|digit| digit, |_| NO_DIGIT];
+        digits.into_iter().all(|count: fn(char) -> char| {
+            let counted = sent.chars().map(|c| plain_digit(c).map_or(c, count));
+            self.as_sent.is_match(&counted.collect::<String>())
         })
     }
 }
@@ -267,11 +283,12 @@ impl PartialEq for Expression {
     }
 }
 
-/// NFKC, full case folding by way of upper case, and one space for each run of white space.
+/// NFKC, full case folding by way of upper case, digits of ASCII for those of other scripts, and one space for each run
+/// of white space.
 fn fold(text: &str) -> String {
     let cased: String = text.nfkc().flat_map(char::to_uppercase).collect();
     let cased = cased.chars().flat_map(char::to_lowercase);
-    collapse(cased.nfkc())
+    collapse(cased.nfkc().map(|c| plain_digit(c).unwrap_or(c)))
 }
 
 /// One space for each run of white space.

@@ -56,6 +56,17 @@ fn is_digit(c: char) -> bool {
     c.general_category() == GeneralCategory::DecimalNumber
 }
 
+/// The digit of ASCII as which people read a digit of another script.
+pub fn plain_digit(c: char) -> Option<char> {
+    if c.is_ascii() || !is_digit(c) {
+        return None;
+    }
+    // The digits of a script follow each other, from zero to nine.
+    let below = |c: char| char::from_u32(u32::from(c) - 1).filter(|c| is_digit(*c));
+    let value = std::iter::successors(below(c), |c| below(*c)).count() % 10;
+    char::from_digit(value as u32, 10)
+}
+
 /// What joins the digits of one number, in any direction (UAX 9, rule W4).
 fn is_separator(c: char) -> bool {
     matches!(

@@ -436,6 +436,9 @@ async fn only_actions_that_match_the_setting_require_sign_in() {
         "delete  everything",
         "Restart Production",
         "D\u{435}lete User",
+        "D elete User",
+        "Delete",
+        "Restart pro duction",
     ] {
         let approval = ask(action).await;
         let emails = gate.mails();

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::outcome::Outcome;
-use super::request::Request;
+use super::request::{Request, Settings};
 use crate::cli::output::show;
 use crate::cli::text;
 
@@ -29,7 +29,12 @@ struct Example {
 }
 
 /// Prints each example whose outcome is another one.
-pub(super) fn run(policy: &Policy, file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn run(
+    policy: &Policy,
+    settings: &Settings,
+    file: &Path,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let bytes = text::read(file)?;
     let no_list = || format!("{} is no list of examples", file.display());
     let list = strict_json::parse(&bytes).with_context(no_list)?;
@@ -39,7 +44,7 @@ pub(super) fn run(policy: &Policy, file: &Path, json: bool) -> anyhow::Result<Ex
     for example in examples {
         let name = example.name.clone();
         let found = example
-            .differences(policy)
+            .differences(policy, settings)
             .with_context(|| format!("example “{name}” cannot be used"))?;
         faults.extend(found.into_iter().map(|what| (name.clone(), what)));
     }
@@ -64,8 +69,8 @@ pub(super) fn run(policy: &Policy, file: &Path, json: bool) -> anyhow::Result<Ex
 
 impl Example {
     /// In what the outcome differs from the expected one.
-    fn differences(self, policy: &Policy) -> anyhow::Result<Vec<String>> {
-        let outcome = Outcome::new(policy, &Request::parse(self.request)?);
+    fn differences(self, policy: &Policy, settings: &Settings) -> anyhow::Result<Vec<String>> {
+        let outcome = Outcome::new(policy, &Request::parse(self.request, settings)?);
         let word = match outcome.refusal {
             Some(_) => "refused",
             None => outcome.word(),

@@ -148,6 +148,9 @@ impl Outcome {
 /// Why the gate would refuse a request of which the policy says this, in the order in which it finds out.
 fn refusal(policy: &Policy, request: &Request, effect: &Effect) -> Option<(&'static str, String)> {
     let invalid = |why: &str| Some(("validation", why.to_owned()));
+    if let Some(why) = &request.unlisted {
+        return invalid(why);
+    }
     if !request.can_be_called_back(policy) {
         return invalid(
             "/callback/channel is no channel that the policy lets this agent be called back by (callback_for)",

@@ -105,9 +105,11 @@ impl Rehearsal<'_> {
         if self.since.is_some_and(is_earlier) {
             return Ok(());
         }
-        let outcome = Outcome::new(self.policy, &Request::stored(&approval)?);
+        let request = Request::stored(&approval)?;
+        let outcome = Outcome::new(self.policy, &request);
         let verdict = verdict_of_person(&approval);
-        let is_contradicted = verdict.is_some_and(|verdict| contradicts(&outcome, verdict));
+        let is_contradicted =
+            verdict.is_some_and(|verdict| contradicts(&request, &outcome, verdict));
         self.requests += 1;
         for (rule, is_certain) in deciding(&outcome) {
             let count = self.counts.entry(rule).or_default();
@@ -242,11 +244,14 @@ fn verdict_of_person(approval: &Approval) -> Option<Verdict> {
 }
 
 /// Whether the policy would have let happen what a person rejected, or have stopped what a person approved. That it
-/// would ask people contradicts neither.
-fn contradicts(outcome: &Outcome, verdict: Verdict) -> bool {
+/// would ask people contradicts neither, nor does a plan of those whom the agent named where they are not known.
+fn contradicts(request: &Request, outcome: &Outcome, verdict: Verdict) -> bool {
     match (&outcome.effect, verdict) {
         (Effect::Deny { .. }, Verdict::Approve) | (Effect::Approve { .. }, Verdict::Reject) => true,
-        (Effect::Require(_), Verdict::Approve) => outcome.refusal.is_some(),
+        (Effect::Require(it), Verdict::Approve) => {
+            let is_known = request.is_requested_known || !it.asks_requested();
+            is_known && outcome.refusal.is_some()
+        }
         _ => false,
     }
 }

@@ -611,6 +611,121 @@ when = [{ parameter = "/text", exists = true }]
     }
 }
 
+/// The warnings of a policy with these rules.
+fn warnings(rules: &str) -> Vec<String> {
+    let groups = "version = 1\n[groups]\nfinance = [\"maria@example.com\", \"lena@example.com\"]\n\
+                  security = [\"ines@example.com=role:Security\"]\nleads = [\"cfo@example.com\"]\n\
+                  [channels.ledger]\nkind = \"webhook\"\nurl = \"HO_CHANNEL_LEDGER\"\n";
+    let of_rules = |message: &String| !message.starts_with("group `");
+    let warnings = parse(&format!("{groups}{rules}")).warnings();
+    let messages = warnings.into_iter().map(|it| it.message);
+    messages.filter(of_rules).collect()
+}
+
+#[test]
+fn a_way_around_the_words_of_a_rule_is_a_warning() {
+    let approve = |when: &str| {
+        format!(
+            "[[rule]]\nid = \"a\"\nactions = [\"Pay *\"]\neffect = \"approve\"\nwhen = [{when}]\n"
+        )
+    };
+    let unbounded = ["rule `a` approves negative numbers too: /amount has no lower bound"];
+    for (when, expected) in [
+        ("{ parameter = \"/amount\", at_most = 50 }", &unbounded[..]),
+        ("{ parameter = \"/amount\", less_than = 50 }", &unbounded),
+        (
+            "{ parameter = \"/amount\", at_most = 50 }, { parameter = \"/fee\", at_least = 0 }",
+            &unbounded,
+        ),
+        (
+            "{ parameter = \"/amount\", at_most = 50, at_least = 0 }",
+            &[],
+        ),
+        (
+            "{ parameter = \"/amount\", at_most = 50 }, { parameter = \"/amount\", more_than = 0 }",
+            &[],
+        ),
+        (
+            "{ parameter = \"/path\", starts_with = \"/a\" }, { parameter = \"/path\", starts_with = \"/b\" }",
+            &[
+                "rule `a` matches only what cannot be compared: no text meets all its conditions on /path",
+            ],
+        ),
+        (
+            "{ parameter = \"/path\", starts_with = \"/a\", more_than = 5 }",
+            &[
+                "rule `a` matches only what cannot be compared: no text meets all its conditions on /path",
+            ],
+        ),
+        (
+            "{ parameter = \"/path\", starts_with = \"/a\" }, { parameter = \"/path\", starts_with = \"/a/b\" }",
+            &[],
+        ),
+        (
+            "{ parameter = \"/number\", starts_with = \"4\", more_than = 5 }",
+            &[],
+        ),
+    ] {
+        assert_eq!(warnings(&approve(when)), expected, "{when}");
+    }
+    let require = |id: &str, rest: &str| {
+        format!("[[rule]]\nid = \"{id}\"\nactions = [\"Pay *\"]\neffect = \"require\"\n{rest}\n")
+    };
+    let of_finance = "stages = [{ from = \"finance\" }]";
+    let of_security = "stages = [{ from = \"finance\" }, { from = \"security\" }]\nsign_in = true";
+    let escalate = "escalate = { after = \"50%\", to = \"leads\" }";
+    let escalating = require("a", &format!("{of_finance}\n{escalate}"));
+    let when =
+        |condition: &str| format!("when = [{{ parameter = \"/amount\", {condition} = 10 }}]");
+    assert_eq!(
+        warnings(&format!(
+            "{escalating}{}",
+            require("b", &format!("{of_security}\n{}", when("more_than")))
+        )),
+        [
+            "rule `a` escalates also where rule `b` in line 16 matches: its people can then approve in the place of group `security`"
+        ]
+    );
+    let says_so = require(
+        "b",
+        &format!("{of_security}\n{escalate}\n{}", when("more_than")),
+    );
+    assert_eq!(warnings(&format!("{escalating}{says_so}")), [""; 0]);
+    let small = require(
+        "a",
+        &format!("{of_finance}\n{escalate}\n{}", when("at_most")),
+    );
+    let large = require("b", &format!("{of_security}\n{}", when("more_than")));
+    assert_eq!(warnings(&format!("{small}{large}")), [""; 0]);
+    let by_link = require("c", "stages = [{ from = \"security\" }]");
+    assert_eq!(
+        warnings(&by_link),
+        [
+            "rule `c` asks a member with a group or role of the directory, and has no `sign_in`: who takes their place, in an absence or by a hand-over, can decide by link"
+        ]
+    );
+}
+
+#[test]
+fn a_rule_that_tells_a_channel_is_not_idle() {
+    let rule =
+        |id: &str, rest: &str| format!("[[rule]]\nid = \"{id}\"\nactions = [\"Drop *\"]\n{rest}\n");
+    for effect in [
+        "effect = \"deny\"",
+        "effect = \"require\"\nstages = [{ from = \"finance\" }]",
+    ] {
+        let tell = "tell = [\"ledger\"]";
+        let both = |first: &str, second: &str| {
+            let first = rule("a", &format!("{effect}\n{first}"));
+            let second = rule("b", &format!("{effect}\n{second}"));
+            warnings(&format!("{first}{second}")).len()
+        };
+        assert_eq!(both("", tell), 0, "{effect}");
+        assert_eq!(both(tell, tell), 1, "{effect}");
+        assert_eq!(both(tell, ""), 1, "{effect}");
+    }
+}
+
 #[test]
 fn a_substitute_who_is_absent_too_is_a_warning_and_a_group_of_an_escalation_is_used() {
     let absence = |person: &str, substitute: &str, from: &str, until: &str| {

@@ -242,6 +242,27 @@ fn a_text_is_equal_as_sent_or_unknown_if_it_reads_the_same() {
             (json!("11"), "yes"),
         ],
     );
+    // A digit of another script reads as that of ASCII.
+    check(
+        "is = \"12345\"",
+        &[
+            (json!("١٢٣٤٥"), "unknown"),
+            (json!("۱۲۳۴۵"), "unknown"),
+            (json!("1२३४5"), "unknown"),
+            (json!("1234५"), "unknown"),
+            (json!("１２３４５"), "unknown"),
+            (json!("१२३४६"), "no"),
+        ],
+    );
+    check(
+        "none_of = [\"١٢\"]",
+        &[
+            (json!("١٢"), "no"),
+            (json!("12"), "unknown"),
+            (json!("१२"), "unknown"),
+            (json!("१३"), "yes"),
+        ],
+    );
     // A number is compared as one.
     check("is = 10", &[(json!("10"), "yes"), (json!("lO"), "unknown")]);
     check("is = 10", &[(json!(11), "no"), (json!("11"), "no")]);
@@ -309,6 +330,33 @@ fn beginnings_and_expressions_match_as_sent_or_unknown() {
             (json!("sudo  rm  -RF /"), "unknown"),
             (json!("ls"), "no"),
         ],
+    );
+    // A digit of another script may be one of ASCII, and may be none.
+    check(
+        "starts_with = \"1\"",
+        &[(json!("१२"), "unknown"), (json!("२१"), "no")],
+    );
+    check(
+        "matches = '^\\d{6}$'",
+        &[
+            (json!("123456"), "yes"),
+            (json!("12345٦"), "unknown"),
+            (json!("١٢٣٤٥٦"), "unknown"),
+            (json!("१२३४५"), "no"),
+        ],
+    );
+    check(
+        "matches = '^[^0-9]+$'",
+        &[(json!("abc"), "yes"), (json!("١٢"), "unknown")],
+    );
+    check("matches = '^[0-9]+$'", &[(json!("١٢"), "unknown")]);
+    check(
+        "matches = '^.+ [a-z]+$'",
+        &[(json!("١٢ abc"), "yes"), (json!("١٢ ab1"), "no")],
+    );
+    check(
+        "matches = '^[٠-٩]{2}$'",
+        &[(json!("١٢"), "yes"), (json!("12"), "no")],
     );
     let long = "a".repeat(10_000);
     check("matches = \"b\"", &[(json!(long), "unknown")]);

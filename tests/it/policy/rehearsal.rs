@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::tools::write;
 use crate::backing_store;
 use crate::deadline::within;
-use crate::harness::{ALICE, TestGate, object, request};
+use crate::harness::{ALICE, BOB, TestGate, object, request};
 use crate::process::{binary, run};
 
 const POLICY: &str = r#"
@@ -201,4 +201,37 @@ async fn requests_that_cannot_be_read_to_their_end_give_no_json() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("is no row: is the copy whole?"), "{said}");
+}
+
+/// Those of the groups are not among the approvers whom the agent named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_of_the_policy_that_asked_contradicts_nothing() {
+    let rule = |stages: &str| {
+        format!(
+            "version = 1\n[groups]\nfinance = [\"alice@example.com\", \"carol@example.com\"]\n[[rule]]\nid = \"pay\"\n\
+             actions = [\"Pay *\"]\neffect = \"require\"\nstages = [{stages}]\n"
+        )
+    };
+    let both = rule("{ from = \"finance\" }, { from = \"requested\" }");
+    for (asked_by, approvers) in [
+        (&both, &[ALICE, BOB][..]),
+        // Here no one knows whom the agent named.
+        (&rule("{ from = \"finance\" }"), &[ALICE]),
+    ] {
+        let gate = TestGate::with(&[("HO_POLICY", asked_by.as_str())]).await;
+        let mut new = request();
+        new.action_description = "Pay an invoice".to_owned();
+        new.approver_emails = vec![BOB.to_owned()];
+        let approval = gate.client.submit(&new).await.unwrap();
+        for approver in approvers {
+            gate.approve(&approval, approver).await;
+        }
+        let settings = backing_store::settings(gate.dir.path());
+        let settings = backing_store::borrowed(&settings);
+        let policy = write(gate.dir.path(), "policy.toml", &both);
+        let (said, code) = run(&settings, &["policy", "rehearse", &policy]).await;
+        assert_eq!(code, 0, "{said}");
+        let counted = "1 requests; people approved 1 and rejected 0; 0 contradicted";
+        assert!(said.contains(counted), "{said}");
+    }
 }

@@ -310,3 +310,53 @@ fn an_example_with_another_outcome_ends_a_test_with_1_and_is_named() {
         ]
     );
 }
+
+/// A test with the settings refuses what the gate would, and gives the same time to decide.
+#[test]
+fn a_test_with_the_settings_agrees_with_the_gate() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "version = 1\n[groups]\nf = [\"maria@example.com\"]\ns = [\"ines@example.com\"]\n[[rule]]\nid = \"pay\"\n\
+                actions = [\"Pay *\"]\neffect = \"require\"\nstages = [{ from = \"f\" }, { from = \"s\" }]\n\
+                not_before = \"15s\"\n";
+    let policy = write(dir.path(), "policy.toml", text);
+    let test = |request: &Value, settings: &[(&str, &str)]| {
+        let request = write(dir.path(), "request.json", &request.to_string());
+        let output = run(
+            &["test", &policy, "--request", &request, "--settings"],
+            settings,
+        );
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    let mut request = json!({"agentName": "A", "actionDescription": "Pay x", "parameters": {}});
+    assert_eq!(test(&request, &[]).0, 0);
+    let (code, said) = test(&request, &[("HO_DEFAULT_TIMEOUT", "20")]);
+    assert!(
+        code == 1 && said.contains("refused (quorum_unsatisfiable)"),
+        "{said}"
+    );
+    let (code, said) = test(&request, &[("HO_DEFAULT_TIMEOUT", "soon")]);
+    assert!(
+        code == 2 && said.contains("HO_DEFAULT_TIMEOUT cannot be used"),
+        "{said}"
+    );
+    request["timeoutSeconds"] = json!(60);
+    assert_eq!(test(&request, &[("HO_DEFAULT_TIMEOUT", "20")]).0, 0);
+
+    let list = ("HO_ALLOWED_APPROVERS", "maria@example.com,ines@example.com");
+    request["approverEmails"] = json!(["maria@example.com"]);
+    assert_eq!(test(&request, &[list]).0, 0);
+    request["approverEmails"] = json!(["zed@example.com"]);
+    assert_eq!(test(&request, &[]).0, 0);
+    let refused = "refused (validation): /approverEmails/0 is not on the operator's list";
+    for action in ["Pay x", "Something else"] {
+        request["actionDescription"] = json!(action);
+        let (code, said) = test(&request, &[list]);
+        assert!(code == 1 && said.contains(refused), "{said}");
+    }
+    let example = json!([{"name": "unlisted", "request": request, "outcome": "refused"}]);
+    let examples = write(dir.path(), "examples.json", &example.to_string());
+    let arguments = ["test", &policy, "--examples", &examples, "--settings"];
+    assert_eq!(run(&arguments, &[list]).status.code(), Some(0));
+    assert_eq!(run(&arguments, &[]).status.code(), Some(1));
+}
