@@ -59,8 +59,8 @@ impl App {
 
     /// The people to whom an approver may hand their seat: of the groups that were asked for it, as the policy has them
     /// today, and of the operator's list, without its patterns. Those who are in the plan, the person for whom the agent
-    /// acts, and those who are absent now, are not among them, by any of their addresses. None where the approver has
-    /// nothing to hand over.
+    /// acts, and those who are absent now, are not among them, by any of their addresses. The seat of someone who must have
+    /// a group or role of the directory goes to others who must. None where the approver has nothing to hand over.
     pub fn receivers(
         &self,
         approval: &Approval,
@@ -90,6 +90,7 @@ impl App {
         let mut receivers = Vec::new();
         let voted = approval.votes.iter().map(|vote| vote.ballot.assurance);
         let signed_in: Vec<Assurance> = voted.chain([assurance]).collect();
+        let takes_group = self.takes_group(&approval.approvers[approver].address);
         for person in groups.cloned().chain(listed) {
             let mut ids = signed_in.iter().filter_map(|it| it.object_id());
             let is_known = ids.any(|id| self.has_object_id(&person.address, id) == Some(true));
@@ -98,6 +99,7 @@ impl App {
             if !is_excluded
                 && list.allows(&person.address)
                 && approval.may_receive(&person.address)
+                && (!takes_group || self.takes_group(&person.address))
                 && !is_absent()
             {
                 receivers.push(person.address.clone());

@@ -30,8 +30,8 @@ impl Document {
             }));
             if rule.demand().is_some_and(asks_proven_members_by_link) {
                 warnings.push(warn(format!(
-                    "rule `{}` asks a member with a group or role of the directory, and has no `sign_in`: who takes \
-                     their place, in an absence or by a hand-over, can decide by link",
+                    "rule `{}` asks a member with a group or role of the directory, and has no `sign_in`: a \
+                     substitute of theirs can decide by link",
                     rule.id
                 )));
             }

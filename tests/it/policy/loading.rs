@@ -701,7 +701,7 @@ fn a_way_around_the_words_of_a_rule_is_a_warning() {
     assert_eq!(
         warnings(&by_link),
         [
-            "rule `c` asks a member with a group or role of the directory, and has no `sign_in`: who takes their place, in an absence or by a hand-over, can decide by link"
+            "rule `c` asks a member with a group or role of the directory, and has no `sign_in`: a substitute of theirs can decide by link"
         ]
     );
 }

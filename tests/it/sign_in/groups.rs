@@ -88,6 +88,32 @@ async fn a_pattern_with_a_group_takes_the_membership_at_the_decision() {
     assert!(claimed.is_ok(), "{claimed:?}");
 }
 
+/// The place of someone of whom a role is demanded goes to someone of whom one is.
+#[tokio::test]
+async fn a_place_that_takes_a_role_is_handed_over_to_people_who_need_one() {
+    let policy = r#"
+version = 1
+[groups]
+security = ["alice@example.com=role:Security"]
+auditors = ["bob@example.com=role:Security"]
+[[rule]]
+id = "all"
+effect = "require"
+stages = [{ from = "security" }]
+"#;
+    let people = format!("{ALICE},{BOB},carol@example.com");
+    let more = [("HO_POLICY", policy), ("HO_ALLOWED_APPROVERS", &*people)];
+    let gate = TestGate::with(&[&ON[..], &more].concat()).await;
+    let mut new = request();
+    new.approver_emails.clear();
+    let approval = gate.client.submit(&new).await.unwrap();
+    let session = SignIn::session(&with(&[("roles", "Security")]));
+    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+    let (_, hand_over) = page.body.split_once("id=\"hand-over\"").unwrap();
+    assert!(hand_over.contains(BOB), "{hand_over}");
+    assert!(!hand_over.contains("carol@example.com"), "{hand_over}");
+}
+
 #[tokio::test]
 async fn a_pattern_with_a_role_takes_the_role() {
     let gate = gate_with("*@example.com=role:Approver").await;
