@@ -31,5 +31,6 @@ pub use key_life::LifeFault;
 pub use keyring::{KeyError, NamedKey};
 pub use link_keys::LinkKeys;
 pub use message_id::message_group;
+pub use permit::check_claim;
 pub use receipt_keys::{NoKeyInForce, ReceiptKeys};
 pub use row_mac::RowMacError;

@@ -298,8 +298,8 @@ impl App {
             || self.config.policy.as_ref().is_some_and(by_policy)
     }
 
-    /// The other approvers of a request who are the same person as this one: by the addresses, and by the object ids that
-    /// the policy, the operator's list and the sign-ins of votes give them.
+    /// The other approvers of a request who are the same person as this one: by the object ids of their sign-ins, or, where
+    /// one of the two did not sign in, by the addresses and the ids that the policy and the operator's list give them.
     pub(super) fn aliases_of(
         &self,
         approval: &Approval,
@@ -307,21 +307,24 @@ impl App {
         assurance: Assurance,
     ) -> Vec<usize> {
         let own = &approval.approvers[approver].address;
-        let has_id = |address: &Address, id: Option<Uuid>| {
+        let own_id = assurance.object_id();
+        let may_be = |address: &Address, id: Option<Uuid>| {
             id.is_some_and(|id| self.has_object_id(address, id) == Some(true))
         };
-        let votes = &approval.votes;
-        let has_own_voted_as = |person: usize| {
-            let mut ballots = votes.iter().map(|vote| &vote.ballot);
-            ballots.any(|it| it.person == person && has_id(own, it.assurance.object_id()))
+        let id_of_vote = |person: usize| {
+            let mut votes = approval.votes.iter().rev();
+            let vote = votes.find(|vote| vote.ballot.person == person)?;
+            vote.ballot.assurance.object_id()
+        };
+        let is_alias = |person: usize, address: &Address| match (own_id, id_of_vote(person)) {
+            (Some(own_id), Some(id)) => own_id == id,
+            (_, id) => {
+                self.is_same_person(own, address) || may_be(address, own_id) || may_be(own, id)
+            }
         };
         let people = approval.approvers.iter().enumerate();
-        let others = people.filter(|(person, _)| *person != approver);
-        let aliases = others.filter(|(person, other)| {
-            self.is_same_person(own, &other.address)
-                || has_id(&other.address, assurance.object_id())
-                || has_own_voted_as(*person)
-        });
+        let aliases =
+            people.filter(|(person, it)| *person != approver && is_alias(*person, &it.address));
         aliases.map(|(person, _)| person).collect()
     }
 

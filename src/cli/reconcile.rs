@@ -15,7 +15,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Approval, Claimed, Coverage};
-use human_oversight::keys::receipt;
+use human_oversight::keys::{check_claim, receipt};
 use human_oversight::store::StoreError;
 use human_oversight::values::Timestamp;
 use human_oversight_protocol::types::KeySet;
@@ -86,6 +86,8 @@ struct Approvals<'a> {
     found: Vec<Claimed>,
     /// Rows that cannot be read or trusted.
     unreadable: u64,
+    /// Those of them whose claim has no permit.
+    unsigned: u64,
 }
 
 /// Prints each mismatch, and what was counted.
@@ -164,6 +166,7 @@ async fn read_approvals(
         until,
         found: Vec::new(),
         unreadable: 0,
+        unsigned: 0,
     };
     if keys.is_none() {
         eprintln!(
@@ -184,6 +187,12 @@ async fn read_approvals(
             })
             .await?;
         }
+    }
+    if approvals.unsigned > 0 {
+        eprintln!(
+            "{} claims have no permit: HO_LINK_KEYS would prove them, or show that someone wrote them.",
+            approvals.unsigned
+        );
     }
     Ok((approvals.found, approvals.unreadable))
 }
@@ -244,10 +253,15 @@ impl Approvals<'_> {
         }
     }
 
-    fn is_proved(&self, approval: &Approval) -> bool {
-        let claim = approval.granted_claim();
-        let is_claim_signed = claim.is_none_or(|it| it.permit.is_some());
-        (self.sealed || is_claim_signed) && receipt::check(approval, &self.receipt_keys).is_ok()
+    /// Whether what is compared is proved: the decision by its receipt, the claim by the row MAC or by its permit.
+    fn is_proved(&mut self, approval: &Approval) -> bool {
+        if receipt::check(approval, &self.receipt_keys).is_err() {
+            return false;
+        }
+        let claim = approval.granted_claim().filter(|_| !self.sealed);
+        let Some(claim) = claim else { return true };
+        self.unsigned += u64::from(claim.permit.is_none());
+        claim.permit.is_some() && check_claim(approval, &self.receipt_keys).is_ok()
     }
 
     /// What is compared of an approval that was claimed, if its time is not wholly outside that of the lines.

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use human_oversight::app::{check_request, check_standing};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::Approval;
-use human_oversight::keys::{LinkKeys, ReceiptKeys};
+use human_oversight::keys::{LinkKeys, ReceiptKeys, check_claim};
 use human_oversight::store::{Store, StoreError};
 use human_oversight::values::{Clock, Timestamp};
 use human_oversight_protocol::types::KeySet;
@@ -98,9 +98,7 @@ impl<'a> Verification<'a> {
             (Ok(()), Ok(approval)) => {
                 self.decided += u64::from(approval.decision().is_some());
                 self.votes += approval.votes.len() as u64;
-                let claim = approval.granted_claim();
-                self.claims += u64::from(claim.is_some_and(|it| it.permit.is_some()));
-                time_problem(approval)
+                self.add_claim(approval).or_else(|| time_problem(approval))
             }
             (Ok(()), Err(_)) => {
                 self.legacy += 1;
@@ -109,6 +107,18 @@ impl<'a> Verification<'a> {
         };
         self.problems += u64::from(problem.is_some());
         problem
+    }
+
+    /// Takes the claim of an approval. Returns how it contradicts its permit, if nothing else proves it.
+    fn add_claim(&mut self, approval: &Approval) -> Option<String> {
+        let is_signed = approval.granted_claim()?.permit.is_some();
+        match check_claim(approval, self.keys) {
+            Ok(()) => {
+                self.claims += u64::from(is_signed);
+                None
+            }
+            Err(contradiction) => (!self.sealed).then(|| contradiction.to_string()),
+        }
     }
 
     /// Takes the links of a request that waits for a decision. Returns which keys are missing, if any are.

@@ -36,8 +36,12 @@ impl ReceiptKeys {
     }
 }
 
-/// Checks a stored claim against its permit, if it has one.
-pub(super) fn check_claim(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
+/// Checks a stored claim against its permit, if it has one. This is for who cannot verify the row MAC, which proves a claim
+/// also after the key of its permit was revoked.
+///
+/// # Errors
+/// When the permit does not verify, or differs from the row.
+pub fn check_claim(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
     let claim = approval.granted_claim();
     let Some((nonce, permit)) = claim.and_then(|it| Some((&it.nonce, it.permit.as_ref()?))) else {
         return Ok(());

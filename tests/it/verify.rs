@@ -4,12 +4,13 @@ mod votes;
 
 use std::time::Duration;
 
+use human_oversight::keys::keyring;
 use human_oversight_client::types::{Approval, Withdrawal};
 use serde_json::{Value, json};
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
-use crate::claim::claim;
+use crate::claim::{NONCE, claim};
 use crate::deadline::within;
 use crate::harness::{ALICE, BOB, TestGate};
 use crate::outcome::report;
@@ -256,6 +257,28 @@ async fn every_changed_row_is_named() {
     assert_eq!(code, 0, "{said}");
 }
 
+/// A row MAC proves a claim whose permit is of a key that is gone; without it nothing does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_is_proved_by_the_row_mac_or_by_its_permit() {
+    let [old, new] = [(); 2].map(|()| keyring::generate_receipt_key());
+    let both = format!("{new},{old}");
+    let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &*old)]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let published = gate.get(&format!("{}/api/keys", gate.url)).await;
+    let gate = TestGate::at(gate.dir, &[("HO_RECEIPT_KEYS", &*both)]).await;
+    let claimed = gate.client.claim(&approval.id, &claim(NONCE)).await;
+    claimed.unwrap();
+    let file = gate.dir.path().join("old.json");
+    std::fs::write(&file, &published.body).unwrap();
+    let keys = ["--keys", file.to_str().unwrap()];
+    let (said, code) = verify(&gate, Who::Operator, &keys).await;
+    assert!(code == 0 && !said.contains("claims proved"), "{said}");
+    let (said, code) = verify(&gate, Who::Auditor, &keys).await;
+    let problem = "its permit is not signed by a key of the gate";
+    assert!(code == 1 && said.contains(problem), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
     let gate = TestGate::start().await;
@@ -293,10 +316,7 @@ async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
     gate.until_kept(5).await;
     let mut settings = backing_store::settings(gate.dir.path());
     settings.retain(|(name, _)| *name != "HO_LINK_KEYS");
-    settings.push((
-        "HO_LINK_KEYS",
-        human_oversight::keys::keyring::generate_link_key(),
-    ));
+    settings.push(("HO_LINK_KEYS", keyring::generate_link_key()));
     let settings = backing_store::borrowed(&settings);
     let (said, code) = verify_with(&gate, Who::Operator, &[], &settings).await;
     assert_eq!(code, 1);

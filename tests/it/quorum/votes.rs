@@ -284,6 +284,40 @@ stages = [{{ from = "first" }}, {{ from = "second" }}]
     }
 }
 
+/// Of two who share an address, the one who has not voted still can: their sign-in says who they are.
+#[tokio::test]
+async fn who_shares_an_address_with_a_voter_votes_signed_in() {
+    const TEAM: &str = "team@example.com";
+    const OTHER_ID: &str = "22222222-2222-4222-8222-222222222222";
+    let policy = r#"
+version = 1
+[[rule]]
+id = "both"
+effect = "require"
+stages = [{ from = "requested", approvals = 2 }]
+sign_in = true
+"#;
+    let list = format!("{TEAM}={ID},{TEAM}={OTHER_ID},{ALICE}={ID}");
+    let more = [("HO_POLICY", policy), ("HO_ALLOWED_APPROVERS", &*list)];
+    for order in [
+        [(ALICE, ID), (TEAM, OTHER_ID)],
+        [(TEAM, OTHER_ID), (ALICE, ID)],
+    ] {
+        let gate = TestGate::with(&[&BESIDE_LINKS[..], &more].concat()).await;
+        let new = NewApproval {
+            approver_emails: vec![ALICE.to_owned(), TEAM.to_owned()],
+            ..payment(60)
+        };
+        let payment = submit(&gate, &new).await;
+        for (name, id) in order {
+            let session = SignIn::session(&member(name, id));
+            let headers = [("cookie", session.as_str())];
+            visit_and_approve(&gate, &payment.id, &headers).await;
+        }
+        assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+    }
+}
+
 /// Nor does the place of another approver go to them.
 #[tokio::test]
 async fn who_voted_signed_in_receives_no_place_under_another_address() {
