@@ -51,19 +51,23 @@ impl Requests {
     /// Whether the client may read a message of the server, however it reads it. A request that it answers has its answer
     /// then.
     pub(crate) fn permit(&self, message: &[u8]) -> bool {
-        let ids: Vec<_> = readings(message)
+        let answers: Vec<_> = readings(message)
             .iter()
-            .flat_map(|it| answered(it))
+            .flat_map(|it| answers_in(it))
             .collect();
         let mut state = self.state();
-        let is_open = |id: &Option<Id>| id.as_ref().is_some_and(|id| state.open.contains(id));
-        if !ids.iter().all(is_open) {
+        let is_open = |it: &Answer| it.id.as_ref().is_some_and(|id| state.open.contains(id));
+        if !answers.iter().all(is_open) {
             tracing::warn!(
                 "the server answered what it was not asked, or has answered before: the answer is dropped"
             );
             return false;
         }
-        for id in ids.iter().flatten() {
+        for id in answers
+            .iter()
+            .filter(|it| it.is_whole)
+            .flat_map(|it| &it.id)
+        {
             state.open.remove(id);
         }
         true
@@ -89,19 +93,29 @@ fn readings(message: &[u8]) -> Vec<Cow<'_, str>> {
     readings
 }
 
-/// The ids that a text answers, if a reader finds an answer in it: one that ignores case, takes any of several members of
-/// one name, or does not demand exact JSON. `None` stands for what is no id.
-fn answered(text: &str) -> Vec<Option<Id>> {
+/// What a reader may take for an answer.
+struct Answer {
+    /// `None` stands for what is no id.
+    id: Option<Id>,
+    /// Whether it has a result or an error. A line of a log may have an `id` alone.
+    is_whole: bool,
+}
+
+/// The answers in a text to a reader that ignores case, takes any of several members of one name, or does not demand exact
+/// JSON.
+fn answers_in(text: &str) -> Vec<Answer> {
     let members = outermost(text);
     let has = |wanted: &str| members.iter().any(|(name, _)| fold(name) == wanted);
     let is_method = |(name, value): &(String, &str)| name == "method" && value.starts_with('"');
-    if members.iter().any(is_method) && !has("result") && !has("error") {
+    let is_whole = has("result") || has("error");
+    if members.iter().any(is_method) && !is_whole {
         return Vec::new();
     }
     let values = members
         .iter()
         .filter(|(name, value)| fold(name) == "id" && !value.is_empty());
-    values.map(|(_, value)| read_id(value)).collect()
+    let ids = values.map(|(_, value)| read_id(value));
+    ids.map(|id| Answer { id, is_whole }).collect()
 }
 
 /// The id that a text begins with.

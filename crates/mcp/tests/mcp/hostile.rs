@@ -200,6 +200,29 @@ fn a_second_answer_does_not_reach_the_client_and_a_held_call_may_take_the_id_of_
     assert!(!log.contains("FORGED"), "{log}");
 }
 
+/// Neither a result nor an error: the answer is still to come.
+#[test]
+fn a_line_of_a_log_with_the_id_of_a_request_does_not_take_its_answer() {
+    let folder = Folder::new();
+    let mut client = Session::spawn(with_server(&mut proxy(NO_GATE, &folder, SETTINGS), &folder));
+    for line in [
+        r#"{"level":30,"msg":"request","id":ID}"#,
+        r#"DEBUG {"id":ID}"#,
+    ] {
+        let id = client.request("test/say", &json!({}));
+        let line = line.replace("ID", &id.to_string());
+        let text = format!("{line}\n{{\"id\":{id},\"result\":\"done\"}}\n");
+        let said = client.request("test/say", &json!({"text": text}));
+        assert_eq!(client.line(), format!("{line}\n").into_bytes());
+        assert_eq!(client.answer(id)["result"], "done", "{line}");
+        client.request(
+            "test/say",
+            &json!({"text": format!("{{\"id\":{said},\"result\":1}}\n")}),
+        );
+        assert_eq!(client.answer(said)["result"], 1);
+    }
+}
+
 #[test]
 fn a_call_without_an_id_is_not_run() {
     let folder = Folder::new();
