@@ -16,13 +16,16 @@ impl Approval {
     pub(super) fn vote_of(&self, form: &CheckedForm) -> Option<&Vote> {
         let object_id = form.assurance.object_id();
         let is_own = |vote: &&Vote| {
-            let person = vote.ballot.person;
             let is_same_id = vote.ballot.assurance.object_id() == object_id;
-            person == form.approver
-                || form.aliases.contains(&person)
-                || (object_id.is_some() && is_same_id)
+            vote.ballot.person == form.approver || (object_id.is_some() && is_same_id)
         };
         self.votes.iter().rev().find(is_own)
+    }
+
+    /// Whether this person has voted as another approver.
+    pub(super) fn has_voted_as_another(&self, form: &CheckedForm) -> bool {
+        let mut votes = self.votes.iter();
+        votes.any(|vote| form.aliases.contains(&vote.ballot.person))
     }
 
     /// The last ballot of the approver at `index`.

@@ -296,13 +296,14 @@ impl Approval {
     /// The ballot of a form on a pending request, or what becomes of the form instead.
     fn check_vote(&mut self, form: &CheckedForm, now: Timestamp) -> Result<Ballot, DecisionResult> {
         if let Some(vote) = self.vote_of(form) {
-            let is_this =
-                vote.ballot.person == form.approver && vote.ballot.verdict == form.verdict;
-            return Err(if is_this {
+            return Err(if vote.ballot.verdict == form.verdict {
                 DecisionResult::Recorded
             } else {
                 DecisionResult::AlreadyVoted
             });
+        }
+        if self.has_voted_as_another(form) {
+            return Err(DecisionResult::AlreadyVoted);
         }
         let place = self.place_without(&form.unlisted, form.approver, now);
         let place = place.ok_or(DecisionResult::NotNeeded)?;

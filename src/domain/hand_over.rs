@@ -68,7 +68,7 @@ impl Approval {
         if self.status(now) != Status::Pending {
             return Err(DecisionResult::AlreadyClosed);
         }
-        if self.vote_of(form).is_some() {
+        if self.vote_of(form).is_some() || self.has_voted_as_another(form) {
             return Err(DecisionResult::AlreadyVoted);
         }
         if !self.has_seat_to_vote_in(form.approver) {
