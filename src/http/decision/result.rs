@@ -85,7 +85,7 @@ pub(super) fn message(
             return hand_over::message(result, &app.config.brand.zone);
         }
         DecisionResult::GrantRefused => {
-            "Nothing was recorded: the policy allows no such standing grant. Choose one of the times, and 1 to 1,000 uses."
+            "Nothing was recorded: the policy allows no such standing grant. Choose one of the times, and 1 to 1000 uses, as a number without separators."
         }
         DecisionResult::GrantNotGiven => {
             "Your approval is recorded, for this once. The standing grant was not given, or not yet: if it is, this page shows it when you open it again."
