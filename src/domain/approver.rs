@@ -1,6 +1,6 @@
 //! A person who may decide, and the deliveries to them.
 
-use super::delivery::{Delivery, DeliveryFault, DeliveryState, Notice};
+use super::delivery::{Delivery, DeliveryState, Notice};
 use crate::values::{Address, Timestamp};
 
 /// Wrong one-time codes after which one approver's link can no longer approve.
@@ -63,14 +63,24 @@ impl Approver {
     /// Drops the unsent deliveries that ask for a decision. One whose lease has ended without a result may have arrived.
     pub(super) fn drop_requests(&mut self, now: Timestamp) {
         for delivery in self.deliveries.iter_mut().filter(|it| it.notice.asks()) {
-            match delivery.state {
-                DeliveryState::Queued(_) => {}
-                DeliveryState::Sending(until) if until <= now => {
-                    delivery.fault = Some(DeliveryFault::Unclear);
-                }
-                _ => continue,
+            delivery.drop_unsent(now);
+        }
+    }
+
+    /// Drops the unsent delivery of a notice that is no longer true. The one that gave way to it is sent after all.
+    pub(super) fn drop_overtaken(&mut self, notice: Notice, now: Timestamp) {
+        let mut deliveries = self.deliveries.iter_mut();
+        let overtaken = deliveries.find(|it| it.notice == notice);
+        let is_dropped = overtaken.is_some_and(|it| it.drop_unsent(now));
+        if is_dropped && notice == Notice::Failure {
+            let mut deliveries = self.deliveries.iter_mut();
+            let outcome = deliveries.find(|it| it.notice == Notice::Outcome);
+            if let Some(outcome) = outcome
+                && matches!(outcome.state, DeliveryState::Dropped(_))
+                && !outcome.may_have_arrived()
+            {
+                outcome.state = DeliveryState::Queued(now);
             }
-            delivery.state = DeliveryState::Dropped(now);
         }
     }
 
