@@ -278,7 +278,11 @@ async fn an_approval_that_an_outage_delays_is_not_emailed_after_its_failure() {
         let smtp = Smtp::start().await;
         let gate = mail::gate(&smtp, &[]).await;
         let approval = gate.client.submit(&request()).await.unwrap();
-        let emails: Vec<Mail> = smtp.received().iter().map(|it| Mail::parse(&it.data)).collect();
+        let emails: Vec<Mail> = smtp
+            .received()
+            .iter()
+            .map(|it| Mail::parse(&it.data))
+            .collect();
         smtp.down(true);
         mail::approve(&gate, &emails, &approval, ALICE).await;
         for _ in 0..4 {
@@ -308,7 +312,11 @@ async fn the_approval_is_emailed_where_the_notice_that_took_its_place_is_needles
     let smtp = Smtp::start().await;
     let gate = mail::gate(&smtp, &[("HO_OUTCOME_WITHIN", "60")]).await;
     let approval = gate.client.submit(&request()).await.unwrap();
-    let emails: Vec<Mail> = smtp.received().iter().map(|it| Mail::parse(&it.data)).collect();
+    let emails: Vec<Mail> = smtp
+        .received()
+        .iter()
+        .map(|it| Mail::parse(&it.data))
+        .collect();
     smtp.down(true);
     mail::approve(&gate, &emails, &approval, ALICE).await;
     gate.client
@@ -319,7 +327,10 @@ async fn the_approval_is_emailed_where_the_notice_that_took_its_place_is_needles
         gate.sweep().await;
         gate.pass(MINUTE);
     }
-    gate.client.outcome(&approval.id, &report(None)).await.unwrap();
+    gate.client
+        .outcome(&approval.id, &report(None))
+        .await
+        .unwrap();
     smtp.down(false);
     for _ in 0..20 {
         gate.sweep().await;
