@@ -67,29 +67,32 @@ impl Approver {
         }
     }
 
-    /// Drops the unsent delivery of a notice that is no longer true. The one that gave way to it is sent after all.
-    pub(super) fn drop_overtaken(&mut self, notice: Notice, now: Timestamp) {
+    /// Drops the unsent delivery of a notice that is no longer true, where another one takes its place. That one is sent
+    /// after all, if it had given way to it.
+    pub(super) fn drop_overtaken(&mut self, notice: Notice, by: Notice, now: Timestamp) {
+        let mut deliveries = self.deliveries.iter();
+        let Some(later) = deliveries.position(|it| it.notice == by) else {
+            return;
+        };
         let mut deliveries = self.deliveries.iter_mut();
         let overtaken = deliveries.find(|it| it.notice == notice);
         let is_dropped = overtaken.is_some_and(|it| it.drop_unsent(now));
-        if is_dropped && notice == Notice::Failure {
-            let mut deliveries = self.deliveries.iter_mut();
-            let outcome = deliveries.find(|it| it.notice == Notice::Outcome);
-            if let Some(outcome) = outcome
-                && matches!(outcome.state, DeliveryState::Dropped(_))
-                && !outcome.may_have_arrived()
-            {
-                outcome.state = DeliveryState::Queued(now);
-            }
+        let later = &mut self.deliveries[later];
+        if is_dropped
+            && matches!(later.state, DeliveryState::Dropped(_))
+            && !later.may_have_arrived()
+        {
+            later.state = DeliveryState::Queued(now);
         }
     }
 
-    /// Queues a notice if there is none yet.
-    pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) {
+    /// Queues a notice if there is none yet. Returns whether there was none.
+    pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) -> bool {
         let has_it = self.deliveries.iter().any(|one| one.notice == notice);
         if !has_it {
             self.deliveries.push(Delivery::queued(notice, now));
         }
+        !has_it
     }
 
     /// Queues a notice again, unless it is under way, or for the first time.

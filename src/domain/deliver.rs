@@ -39,18 +39,18 @@ impl Approval {
             .min()
     }
 
-    /// The notice that is no longer true, and so is not sent any more.
-    pub(super) fn overtaken_notice(&self) -> Option<Notice> {
+    /// The notice that is no longer true, and the one that takes its place.
+    pub(super) fn overtaken(&self) -> Option<(Notice, Notice)> {
         let State::Approved { execution, .. } = &self.state else {
             return None;
         };
         match execution {
-            // The notice of this says what was decided too.
-            Execution::Revoked { .. } | Execution::Failed { .. } | Execution::Unknown { .. } => {
-                Some(Notice::Outcome)
+            Execution::Revoked { .. } => Some((Notice::Outcome, Notice::Revocation)),
+            Execution::Failed { .. } | Execution::Unknown { .. } => {
+                Some((Notice::Outcome, Notice::Failure))
             }
             // Success was reported late.
-            Execution::Executed { .. } => Some(Notice::Failure),
+            Execution::Executed { .. } => Some((Notice::Failure, Notice::Outcome)),
             Execution::Awaited | Execution::Executing { .. } | Execution::Lapsed { .. } => None,
         }
     }
@@ -88,12 +88,12 @@ impl Approval {
             self.approvers[hand_over.from].drop_requests(now);
         }
         let status = self.state.status();
-        let overtaken = self.overtaken_notice();
+        let overtaken = self.overtaken();
         let mut leased = Vec::new();
         for (index, approver) in self.approvers.iter_mut().enumerate() {
             approver.drop_pointless_reminders(now);
-            if let Some(notice) = overtaken {
-                approver.drop_overtaken(notice, now);
+            if let Some((notice, by)) = overtaken {
+                approver.drop_overtaken(notice, by, now);
             }
             let due = approver.deliveries.iter_mut().filter(|one| one.is_due(now));
             for delivery in due.filter(|it| is_meant(it.notice)) {

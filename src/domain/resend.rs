@@ -14,7 +14,7 @@ impl Approval {
         let is_asked: Vec<bool> = (0..self.approvers.len())
             .map(|index| self.can_vote(index, now))
             .collect();
-        let overtaken = self.overtaken_notice();
+        let overtaken = self.overtaken().map(|(notice, _)| notice);
         let mut queued = 0;
         let people = self.approvers.iter_mut().zip(is_asked);
         for (approver, is_asked) in people.filter(|(it, _)| is_listed(&it.address)) {
