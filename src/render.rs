@@ -11,6 +11,7 @@ mod changes;
 mod defanger;
 mod diff;
 mod email;
+mod email_secrets;
 mod fold;
 mod grant;
 mod hand_over;
@@ -36,7 +37,8 @@ mod unproven;
 
 pub use brand::Brand;
 pub use card::{render_card, render_test_card};
-pub use email::{EmailSecrets, ParameterDisclosure, render_email};
+pub use email::{ParameterDisclosure, render_email};
+pub use email_secrets::EmailSecrets;
 pub use grant::{GrantOffer, GrantView};
 pub use hand_over::{HandOverForm, Receiver};
 pub use home::render_home;

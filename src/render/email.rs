@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use askama::Template;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::brand::Brand;
 use super::changes::{Changed, ChangesView};
 use super::defanger::Defanger;
+use super::email_secrets::EmailSecrets;
 use super::fold::{SHARES, fold, is_small};
 use super::hand_over::HandOverView;
 use super::news::render_news;
@@ -38,18 +38,6 @@ pub enum ParameterDisclosure {
     /// Everything except the values of members whose names suggest a secret.
     Redacted,
     None,
-}
-
-/// The parts of an email that are different for each approver.
-pub struct EmailSecrets {
-    /// The id by which delivery reports name it.
-    pub message_id: Uuid,
-    /// The link to the decision page; with the link token unless the approver signs in.
-    pub link: String,
-    /// The one-time code, unless the approver signs in.
-    pub code: Option<String>,
-    /// The address of the approver's list, if the approver signs in.
-    pub list: Option<String>,
 }
 
 #[derive(Template)]

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::brand::Brand;
 use super::defanger::Defanger;
-use super::email::EmailSecrets;
+use super::email_secrets::EmailSecrets;
 use super::plan::{VoteView, describe_escalation};
 use super::request::{RequestView, describe_ending, describe_execution, error_text};
 use super::subject::{correlation_in_email, short_id};
