@@ -22,7 +22,7 @@ use crate::azure::http;
 use crate::values::{Address, Clock, Timestamp};
 
 pub use acs::AcsConfig;
-pub use email::{Email, MailError};
+pub use email::{Email, MailError, SUBJECT_CHARS};
 pub use graph::GraphConfig;
 pub use health::{MailFailing, MailHealth};
 pub use smtp::SmtpConfig;

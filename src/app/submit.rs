@@ -296,10 +296,14 @@ impl App {
         if self.config.rows.version == RowVersion::V1 {
             return;
         }
-        for rejection in &earlier.rejections.known {
+        let known = &earlier.rejections.known;
+        for (index, rejection) in known.iter().enumerate() {
             let by = rejection.by.clone();
             let mut asked = approval.approvers.iter();
-            if !asked.any(|it| it.address.is_same_person(&by)) {
+            let is_asked = asked.any(|it| it.address.is_same_person(&by));
+            // Of a person, one by link alone can be kept besides a surer one.
+            let mut before = known[..index].iter();
+            if !is_asked && !before.any(|it| it.by.is_same_person(&by)) {
                 self.queue_in_background(&rejection.id, move |rejected, now| {
                     rejected.queue_asked_again(&by, now);
                 });

@@ -191,8 +191,8 @@ pub(crate) async fn revoke(options: RevokeOptions) -> anyhow::Result<ExitCode> {
     } = revoked;
     if done {
         say(&format!(
-            "Revoked: {id}. It can no longer be claimed. Everyone who was asked gets a notice with the \
-             next sweep."
+            "Revoked: {id}. It can no longer be claimed. Everyone who was asked gets an email with the next \
+             sweep, unless the gate's HO_MAIL_NOTES leaves `outcome` out."
         ));
     } else {
         say(&format!("It was revoked before, by {by} at {since}: {id}"));

@@ -227,9 +227,14 @@ impl Approval {
     /// sign-in, and who have not handed their seat over.
     pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) {
         let choices = self.choices();
+        let overtaken = self.overtaken();
         for (person, approver) in self.seated_approvers() {
-            if approver.was_asked() || choices.iter().any(|it| it.person == person) {
-                approver.queue_once(notice, now);
+            if (approver.was_asked() || choices.iter().any(|it| it.person == person))
+                && approver.queue_once(notice, now)
+                && let Some((_, by)) = overtaken.filter(|(it, _)| *it == notice)
+            {
+                // What asked them was still under way when that was queued for the others.
+                approver.queue_once(by, now);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A person who may decide, and the deliveries to them.
 
-use super::delivery::{Delivery, DeliveryFault, DeliveryState, Notice};
+use super::delivery::{Delivery, DeliveryState, Notice};
 use crate::values::{Address, Timestamp};
 
 /// Wrong one-time codes after which one approver's link can no longer approve.
@@ -63,23 +63,36 @@ impl Approver {
     /// Drops the unsent deliveries that ask for a decision. One whose lease has ended without a result may have arrived.
     pub(super) fn drop_requests(&mut self, now: Timestamp) {
         for delivery in self.deliveries.iter_mut().filter(|it| it.notice.asks()) {
-            match delivery.state {
-                DeliveryState::Queued(_) => {}
-                DeliveryState::Sending(until) if until <= now => {
-                    delivery.fault = Some(DeliveryFault::Unclear);
-                }
-                _ => continue,
-            }
-            delivery.state = DeliveryState::Dropped(now);
+            delivery.drop_unsent(now);
         }
     }
 
-    /// Queues a notice if there is none yet.
-    pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) {
+    /// Drops the unsent delivery of a notice that is no longer true, where another one takes its place. That one is sent
+    /// after all, if it had given way to it.
+    pub(super) fn drop_overtaken(&mut self, notice: Notice, by: Notice, now: Timestamp) {
+        let mut deliveries = self.deliveries.iter();
+        let Some(later) = deliveries.position(|it| it.notice == by) else {
+            return;
+        };
+        let mut deliveries = self.deliveries.iter_mut();
+        let overtaken = deliveries.find(|it| it.notice == notice);
+        let is_dropped = overtaken.is_some_and(|it| it.drop_unsent(now));
+        let later = &mut self.deliveries[later];
+        if is_dropped
+            && matches!(later.state, DeliveryState::Dropped(_))
+            && !later.may_have_arrived()
+        {
+            later.state = DeliveryState::Queued(now);
+        }
+    }
+
+    /// Queues a notice if there is none yet. Returns whether there was none.
+    pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) -> bool {
         let has_it = self.deliveries.iter().any(|one| one.notice == notice);
         if !has_it {
             self.deliveries.push(Delivery::queued(notice, now));
         }
+        !has_it
     }
 
     /// Queues a notice again, unless it is under way, or for the first time.

@@ -39,22 +39,20 @@ impl Approval {
             .min()
     }
 
-    /// Whether the approved action failed, or may have.
-    fn has_failed(&self) -> bool {
+    /// The notice that is no longer true, and the one that takes its place.
+    pub(super) fn overtaken(&self) -> Option<(Notice, Notice)> {
         let State::Approved { execution, .. } = &self.state else {
-            return false;
+            return None;
         };
-        matches!(
-            execution,
-            Execution::Failed { .. } | Execution::Unknown { .. }
-        )
-    }
-
-    fn is_revoked(&self) -> bool {
-        let State::Approved { execution, .. } = &self.state else {
-            return false;
-        };
-        matches!(execution, Execution::Revoked { .. })
+        match execution {
+            Execution::Revoked { .. } => Some((Notice::Outcome, Notice::Revocation)),
+            Execution::Failed { .. } | Execution::Unknown { .. } => {
+                Some((Notice::Outcome, Notice::Failure))
+            }
+            // Success was reported late.
+            Execution::Executed { .. } => Some((Notice::Failure, Notice::Outcome)),
+            Execution::Awaited | Execution::Executing { .. } | Execution::Lapsed { .. } => None,
+        }
     }
 
     /// Leases every due delivery, so that no other instance sends it at the same time. Drops notices that
@@ -90,20 +88,16 @@ impl Approval {
             self.approvers[hand_over.from].drop_requests(now);
         }
         let status = self.state.status();
-        let (has_failed, is_revoked) = (self.has_failed(), self.is_revoked());
+        let overtaken = self.overtaken();
         let mut leased = Vec::new();
         for (index, approver) in self.approvers.iter_mut().enumerate() {
             approver.drop_pointless_reminders(now);
+            if let Some((notice, by)) = overtaken {
+                approver.drop_overtaken(notice, by, now);
+            }
             let due = approver.deliveries.iter_mut().filter(|one| one.is_due(now));
             for delivery in due.filter(|it| is_meant(it.notice)) {
-                let is_obsolete = match delivery.notice {
-                    // Success may have been reported since.
-                    Notice::Failure => !has_failed,
-                    // The notice of the revocation says what became of the approval.
-                    Notice::Outcome => is_revoked,
-                    _ => false,
-                };
-                if is_obsolete || !settings.includes(delivery.notice, status) {
+                if !settings.includes(delivery.notice, status) {
                     delivery.state = DeliveryState::Dropped(now);
                     continue;
                 }

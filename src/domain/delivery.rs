@@ -254,6 +254,20 @@ impl Delivery {
         self.state.due_at().is_some_and(|at| at <= now)
     }
 
+    /// Drops it, unless it is being sent or no more attempts are made. One whose lease has ended without a result may have
+    /// arrived. Returns whether it was dropped.
+    pub(super) fn drop_unsent(&mut self, now: Timestamp) -> bool {
+        match self.state {
+            DeliveryState::Queued(_) => {}
+            DeliveryState::Sending(until) if until <= now => {
+                self.fault = Some(DeliveryFault::Unclear);
+            }
+            _ => return false,
+        }
+        self.state = DeliveryState::Dropped(now);
+        true
+    }
+
     /// Starts an attempt under a lease.
     pub(super) fn lease(&mut self, now: Timestamp) {
         self.state = DeliveryState::Sending(now + SEND_LEASE);

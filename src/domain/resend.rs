@@ -14,6 +14,7 @@ impl Approval {
         let is_asked: Vec<bool> = (0..self.approvers.len())
             .map(|index| self.can_vote(index, now))
             .collect();
+        let overtaken = self.overtaken().map(|(notice, _)| notice);
         let mut queued = 0;
         let people = self.approvers.iter_mut().zip(is_asked);
         for (approver, is_asked) in people.filter(|(it, _)| is_listed(&it.address)) {
@@ -21,7 +22,9 @@ impl Approval {
                 let is_wanted = if is_pending {
                     is_asked && delivery.notice == Notice::Request
                 } else {
-                    !delivery.notice.asks() && delivery.was_given_up()
+                    !delivery.notice.asks()
+                        && Some(delivery.notice) != overtaken
+                        && delivery.was_given_up()
                 };
                 if is_wanted && !delivery.is_under_way(now) {
                     *delivery = delivery.again(now);

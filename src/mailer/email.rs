@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::values::{Address, Timestamp};
 
 /// The most characters of a subject.
-const SUBJECT_CHARS: usize = 200;
+pub const SUBJECT_CHARS: usize = 200;
 
 /// An email to one person.
 pub struct Email {

@@ -101,8 +101,16 @@ impl ChangesView {
         }
     }
 
-    /// As much as an email shows in a `share`th of the usual room; without parameters, if those are not for emails.
-    pub(super) fn for_mail(mut self, with_parameters: bool, share: usize) -> Self {
+    /// As much as an email shows in a `share`th of the usual room; without parameters, if those are not for emails. `cut`
+    /// shortens what the approver wrote.
+    pub(super) fn for_mail(
+        mut self,
+        with_parameters: bool,
+        share: usize,
+        mut cut: impl FnMut(&str) -> String,
+    ) -> Self {
+        self.comment = self.comment.map(|it| cut(&it));
+        self.question = self.question.map(|it| cut(&it));
         self.parameters = match self.parameters {
             Changed::Something(block) if with_parameters => {
                 Changed::Something(fold_changes(block, share))

@@ -1,28 +1,28 @@
-//! The emails: the request with its reminders, and the notices after it has ended.
+//! The emails: the request with its reminders. Those that ask nothing new are in [`super::news`].
 
 use std::time::Duration;
 
 use askama::Template;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::brand::Brand;
 use super::changes::{Changed, ChangesView};
+use super::defanger::Defanger;
+use super::email_secrets::EmailSecrets;
 use super::fold::{SHARES, fold, is_small};
 use super::hand_over::HandOverView;
+use super::news::render_news;
 use super::parameters::ParametersView;
-use super::plan::{PlanView, describe_escalation};
+use super::plan::PlanView;
 use super::request::{
-    EarlierView, RequestView, describe_ending, describe_execution, describe_others, error_text,
-    format_duration, locked_addresses, parameters,
+    EarlierView, RequestView, describe_others, format_duration, locked_addresses, parameters,
 };
 use super::secrets::{Secrets, Withheld};
 use super::subject::{correlation_in_email, short_id, subject};
 use super::template::render;
 use super::text::Text;
-use super::time::{Sentence, Time};
-use super::unproven::describe_agents_part;
-use crate::domain::{Approval, Decision, Earlier, Notice, SendAttempt};
+use super::time::Time;
+use crate::domain::{Approval, Earlier, Notice, SendAttempt};
 use crate::mailer::Email;
 use crate::policy::Pointer;
 use crate::reveal::{self, Alarms};
@@ -31,9 +31,6 @@ use crate::values::Timestamp;
 /// How many of the other approvers an email names.
 const OTHERS_IN_EMAIL: usize = 5;
 
-const ADVICE: &str =
-    "The action may have taken effect, wholly or in part. Check before you approve it again.";
-
 /// How much of the parameters an email shows (`HO_MAIL_PARAMETERS`). The page always shows everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterDisclosure {
@@ -41,18 +38,6 @@ pub enum ParameterDisclosure {
     /// Everything except the values of members whose names suggest a secret.
     Redacted,
     None,
-}
-
-/// The parts of an email that are different for each approver.
-pub struct EmailSecrets {
-    /// The id by which delivery reports name it.
-    pub message_id: Uuid,
-    /// The link to the decision page; with the link token unless the approver signs in.
-    pub link: String,
-    /// The one-time code, unless the approver signs in.
-    pub code: Option<String>,
-    /// The address of the approver's list, if the approver signs in.
-    pub list: Option<String>,
 }
 
 #[derive(Template)]
@@ -91,76 +76,14 @@ struct RequestEmail<'a> {
     changes: Option<ChangesView>,
     reason: Option<String>,
     locked: Vec<String>,
+    /// Whether texts of people or of the agent are cut.
+    is_cut: bool,
     is_defanged: bool,
     link: &'a str,
     code: Option<&'a str>,
     /// Whether approving by this link is locked.
     is_locked: bool,
     list: Option<&'a str>,
-}
-
-#[derive(Template)]
-#[template(path = "outcome.html")]
-struct OutcomeHtml<'a> {
-    mail: &'a OutcomeEmail<'a>,
-}
-
-#[derive(Template)]
-#[template(path = "outcome.txt", escape = "none")]
-struct OutcomeText<'a> {
-    mail: &'a OutcomeEmail<'a>,
-}
-
-struct OutcomeEmail<'a> {
-    brand: &'a Brand,
-    what: Sentence,
-    /// What happened before that.
-    before: Option<Sentence>,
-    agent: String,
-    action: String,
-    /// The id that the agent chose.
-    correlation: Option<String>,
-    short_id: String,
-    comment: Option<String>,
-    /// What the approver asks for a changed request.
-    question: Option<String>,
-    /// What the agent got, where anyone with the link can have written these.
-    unproven: Option<String>,
-    /// What the agent says about a failure.
-    error: Option<String>,
-    /// What is left for the approver to do.
-    advice: Option<&'static str>,
-    is_defanged: bool,
-    link: &'a str,
-}
-
-/// What an email tells that asks for nothing new.
-struct News {
-    what: Sentence,
-    /// What happened before that.
-    before: Option<Sentence>,
-    comment: Option<String>,
-    question: Option<String>,
-    unproven: Option<String>,
-    error: Option<String>,
-    advice: Option<&'static str>,
-}
-
-/// What people who can still vote do with the news of an escalation.
-const STILL_OPEN: &str = "You can still decide, as the email that asked you says.";
-
-/// Defangs the texts of an email, and notes whether that changed one.
-#[derive(Default)]
-struct Defanger {
-    changed: bool,
-}
-
-impl Defanger {
-    fn defang(&mut self, text: &str) -> String {
-        let defanged = reveal::defang(text);
-        self.changed |= defanged != text;
-        defanged
-    }
 }
 
 /// Renders the email of an attempt for the state at `now`.
@@ -183,30 +106,21 @@ pub fn render_email(
         let name = approval.approvers[attempt.approver].email_name(notice, now);
         format!("{id}.{}.{}", attempt.approver, name.to_ascii_lowercase())
     };
-    let (text, html) = match attempt.notice {
-        Notice::Escalation => render_escalation(approval, attempt, secrets, brand, now),
-        Notice::AskedAgain => render_later(approval, ASKED_AGAIN, secrets, brand, now),
-        Notice::GrantEnd => render_later(approval, GRANT_ENDED, secrets, brand, now),
-        Notice::Outcome | Notice::Revocation | Notice::Failure => {
-            render_outcome(approval, attempt, secrets, brand, now)
-        }
-        Notice::Request | Notice::Reminder | Notice::FinalReminder => {
-            let render = |share| {
-                render_request(
-                    approval,
-                    attempt,
-                    earlier,
-                    secrets,
-                    (disclosure, share),
-                    brand,
-                    now,
-                )
-            };
-            let mut rendered = SHARES.iter().map(|share| render(*share));
-            let small = rendered.find(|(text, html)| is_small(text, html));
-            small.unwrap_or_else(|| render(SHARES[SHARES.len() - 1]))
-        }
+    let render = |share| match attempt.notice {
+        Notice::Request | Notice::Reminder | Notice::FinalReminder => render_request(
+            approval,
+            attempt,
+            earlier,
+            secrets,
+            (disclosure, share),
+            brand,
+            now,
+        ),
+        _ => render_news(approval, attempt, secrets, share, brand, now),
     };
+    let mut rendered = SHARES.iter().map(|share| render(*share));
+    let small = rendered.find(|(text, html)| is_small(text, html));
+    let (text, html) = small.unwrap_or_else(|| render(SHARES[SHARES.len() - 1]));
     let shown = disclosure != ParameterDisclosure::None;
     let parameters = shown.then(|| parameters(approval));
     let is_first = attempt.notice == Notice::Request;
@@ -251,7 +165,7 @@ fn render_request(
         hidden,
         mut alarms,
     } = RequestView::new(approval, withheld);
-    let mut defanger = Defanger::default();
+    let mut defanger = Defanger::new(share);
     for alarm in &mut alarms.named {
         alarm.excerpt = defanger.defang(&alarm.excerpt);
     }
@@ -269,7 +183,7 @@ fn render_request(
         Notice::FinalReminder => "Final reminder: an agent is waiting for your approval",
         _ => "An agent asks for your approval",
     };
-    let email = RequestEmail {
+    let mut email = RequestEmail {
         brand,
         lead: lead.to_owned(),
         agent: defanger.defang(&agent),
@@ -286,10 +200,10 @@ fn render_request(
             disclosure != ParameterDisclosure::None,
             &brand.zone,
             now,
-            |text| defanger.defang(text),
+            |text| defanger.words(text),
         ),
         hand_overs: HandOverView::of(approval, attempt.approver, &brand.zone, |reason| {
-            defanger.defang(reason)
+            defanger.words(reason)
         }),
         others: describe_others(approval, attempt.approver, OTHERS_IN_EMAIL, now),
         correlation: correlation_in_email(&request.id).map(|it| defanger.defang(it)),
@@ -299,24 +213,30 @@ fn render_request(
         alarms,
         // A rejection takes the link alone, which others than the approver may have.
         earlier: EarlierView::new(&earlier.rejections, &brand.zone, |comment| {
-            defanger.defang(&reveal::prose(comment))
+            defanger.words(&reveal::prose(comment))
         }),
         changes: earlier.superseded.as_ref().map(|superseded| {
             let write = |text: &str| defanger.defang(text);
-            ChangesView::new(approval, superseded, Withheld::InEmail, &brand.zone, write)
-                .for_mail(disclosure != ParameterDisclosure::None, share)
+            ChangesView::new(approval, superseded, Withheld::InEmail, &brand.zone, write).for_mail(
+                disclosure != ParameterDisclosure::None,
+                share,
+                |words| defanger.cut(words),
+            )
         }),
         reason: request
             .reason
             .as_deref()
-            .map(|reason| defanger.defang(&reveal::prose(reason))),
+            .map(|reason| defanger.words(&reveal::prose(reason))),
         locked: locked_addresses(approval, attempt.approver),
-        is_defanged: defanger.changed,
+        is_cut: false,
+        is_defanged: false,
         link: &secrets.link,
         code: secrets.code.as_deref(),
         is_locked: approval.approvers[attempt.approver].is_locked(),
         list: secrets.list.as_deref(),
     };
+    email.is_cut = defanger.has_cut;
+    email.is_defanged = defanger.shows_in(&render(&RequestText { mail: &email }));
     (
         render(&RequestText { mail: &email }),
         render(&RequestHtml { mail: &email }),
@@ -329,118 +249,6 @@ fn time_left(expires_at: Timestamp, now: Timestamp) -> String {
     let left = expires_at.since(now);
     let is_in_seconds = left < Duration::from_secs(120);
     format_duration(if is_in_seconds { left } else { left + MOMENT })
-}
-
-fn render_outcome(
-    approval: &Approval,
-    attempt: SendAttempt,
-    secrets: &EmailSecrets,
-    brand: &Brand,
-    now: Timestamp,
-) -> (String, String) {
-    let ending = describe_ending(approval, Some(attempt.approver), &brand.zone, now)
-        .unwrap_or_else(|| Sentence::new("The request is open."));
-    let follows = describe_execution(approval, &brand.zone, now)
-        .filter(|_| matches!(attempt.notice, Notice::Revocation | Notice::Failure));
-    let (what, before) = match follows {
-        Some(what) => (what, Some(ending)),
-        None => (ending, None),
-    };
-    let news = News {
-        what,
-        before,
-        comment: approval.decision().and_then(Decision::words),
-        question: approval.decision().and_then(|it| it.question.clone()),
-        unproven: approval
-            .decision()
-            .filter(|it| it.has_unproven_words())
-            .map(|it| describe_agents_part(it.preset.as_deref())),
-        error: error_text(approval, now).filter(|_| attempt.notice == Notice::Failure),
-        advice: (attempt.notice == Notice::Failure).then_some(ADVICE),
-    };
-    render_news(approval, news, secrets, brand)
-}
-
-fn render_news(
-    approval: &Approval,
-    news: News,
-    secrets: &EmailSecrets,
-    brand: &Brand,
-) -> (String, String) {
-    let RequestView { agent, action, .. } = RequestView::new(approval, None);
-    let mut defanger = Defanger::default();
-    let email = OutcomeEmail {
-        brand,
-        what: news.what,
-        before: news.before,
-        agent: defanger.defang(&agent),
-        action: defanger.defang(&action),
-        correlation: correlation_in_email(&approval.request.id).map(|it| defanger.defang(it)),
-        short_id: short_id(&approval.request.id),
-        // A comment takes the link alone, which others than the approver may have.
-        comment: news
-            .comment
-            .map(|words| defanger.defang(&reveal::prose(&words))),
-        question: news
-            .question
-            .map(|words| defanger.defang(&reveal::prose(&words))),
-        unproven: news.unproven,
-        error: news.error.map(|error| defanger.defang(&error)),
-        advice: news.advice,
-        is_defanged: defanger.changed,
-        link: &secrets.link,
-    };
-    (
-        render(&OutcomeText { mail: &email }),
-        render(&OutcomeHtml { mail: &email }),
-    )
-}
-
-/// What the person who rejected a request reads when others are asked the same, and the one who gave a standing grant
-/// when it ends.
-const ASKED_AGAIN: &str =
-    "An agent asks others for what you rejected. They see your rejection and your words.";
-const GRANT_ENDED: &str =
-    "The standing grant that you gave with this approval has ended: it approves nothing more.";
-
-fn render_later(
-    approval: &Approval,
-    what: &str,
-    secrets: &EmailSecrets,
-    brand: &Brand,
-    now: Timestamp,
-) -> (String, String) {
-    let news = News {
-        what: Sentence::new(what),
-        before: describe_ending(approval, None, &brand.zone, now),
-        comment: None,
-        question: None,
-        unproven: None,
-        error: None,
-        advice: None,
-    };
-    render_news(approval, news, secrets, brand)
-}
-
-fn render_escalation(
-    approval: &Approval,
-    attempt: SendAttempt,
-    secrets: &EmailSecrets,
-    brand: &Brand,
-    now: Timestamp,
-) -> (String, String) {
-    let can_vote = approval.can_vote(attempt.approver, now);
-    let news = News {
-        what: describe_escalation(approval, &brand.zone)
-            .unwrap_or_else(|| Sentence::new("More people were asked.")),
-        before: None,
-        comment: None,
-        question: None,
-        unproven: None,
-        error: None,
-        advice: can_vote.then_some(STILL_OPEN),
-    };
-    render_news(approval, news, secrets, brand)
 }
 
 /// The parameters as an email shows them; with a sentence about what is missing.

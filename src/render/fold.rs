@@ -3,7 +3,7 @@
 use super::block::{Block, Lines, Table};
 use super::diff::Diff;
 use super::parameters::ParametersView;
-use super::text::Text;
+use super::text::{Text, truncate};
 
 /// How much of the parameters an email shows at most, in lines and in bytes, of one value, in lines, and how deep it is
 /// nested. Each byte beyond ASCII takes three in either part of the email.
@@ -27,18 +27,26 @@ const SENT_BYTES: usize = 95_000;
 /// takes depends on what must be marked in it.
 pub(super) const SHARES: [usize; 5] = [1, 2, 4, 8, 16];
 
+/// How many characters of a text of a person's, or of the agent's own words, an email shows at least.
+const LEAST_CHARS: usize = 60;
+
 /// Whether mail programs show an email with these parts to its end.
 pub(super) fn is_small(text: &str, html: &str) -> bool {
     crlf_bytes(html) < HTML_BYTES && sent_bytes(text) + sent_bytes(html) < SENT_BYTES
 }
 
-/// About how many bytes a part has as it is sent (quoted-printable; RFC 2045, section 6.7).
+/// About how many bytes a part has as it is sent: in base64 if more than a third of it is beyond ASCII, else
+/// quoted-printable (RFC 2045, sections 6.7 and 6.8).
 fn sent_bytes(part: &str) -> usize {
     let escaped = part
         .bytes()
         .filter(|byte| matches!(byte, b'=' | 0x80..))
         .count();
-    let bytes = crlf_bytes(part) + 2 * escaped;
+    let whole = crlf_bytes(part);
+    let bytes = match escaped > whole / 3 {
+        true => whole.div_ceil(3) * 4,
+        false => whole + 2 * escaped,
+    };
     // Each line has at most 76 bytes, of which three end it.
     bytes + bytes / 73 * 3
 }
@@ -60,6 +68,12 @@ pub(super) fn fold(parameters: ParametersView, share: usize) -> ParametersView {
 /// What changed, in the same way.
 pub(super) fn fold_changes(changes: Block, share: usize) -> Block {
     Room::new(CHANGED_LINES / share, CHANGED_BYTES / share).fold(changes)
+}
+
+/// A text of a person's, or the agent's own words, in the same way.
+pub(super) fn fold_words(words: &str, share: usize) -> String {
+    let shown = words.chars().count().div_ceil(share);
+    truncate(words, shown.max(LEAST_CHARS))
 }
 
 /// What is left of the email.

@@ -5,8 +5,10 @@ use askama::Template;
 use super::hand_over::describe_place;
 use super::template::render;
 use super::time::{Sentence, Zone};
-use super::unproven::describe_agents_part;
-use crate::domain::{Approval, Ballot, Place, Plan, Role, Status, Tally, Verdict, join_question};
+use super::unproven::{describe_agents_part, describe_unproven};
+use crate::domain::{
+    Approval, Assurance, Ballot, Place, Plan, Role, Status, Tally, Verdict, join_question,
+};
 use crate::reveal;
 use crate::values::{Address, Timestamp};
 
@@ -30,8 +32,33 @@ pub(super) struct PlanView {
 pub(super) struct VoteView {
     pub(super) what: Sentence,
     pub(super) comment: Option<String>,
-    /// What the agent got, where anyone with the link of that approver can have voted and written the comment.
-    pub(super) by_link: Option<String>,
+    /// That anyone with the link of that approver can have voted and written the comment, where that is so.
+    pub(super) unproven: Option<String>,
+}
+
+impl VoteView {
+    /// All votes. `show` makes the comments harmless.
+    pub(super) fn of(
+        approval: &Approval,
+        zone: &Zone,
+        mut show: impl FnMut(&str) -> String,
+    ) -> Vec<Self> {
+        let ballots = approval.votes.iter().map(|vote| &vote.ballot);
+        let votes = ballots.map(|ballot| Self {
+            what: describe_vote(approval, ballot, zone),
+            comment: join_question(ballot.words().as_deref(), ballot.question.as_deref())
+                .map(|it| show(&reveal::prose(&it))),
+            unproven: (ballot.assurance == Assurance::LinkOnly).then(|| {
+                let part = ballot.has_unproven_words().then(|| {
+                    // Of the votes, the agent gets the words of the one that decides.
+                    let preset = ballot.preset.as_deref();
+                    describe_agents_part(preset.filter(|_| decides(approval, ballot)))
+                });
+                describe_unproven(part)
+            }),
+        });
+        votes.collect()
+    }
 }
 
 impl PlanView {
@@ -66,25 +93,11 @@ impl PlanView {
                 facts.join("; ")
             )
         };
-        let ballots = approval.votes.iter().map(|vote| &vote.ballot);
-        let votes = ballots.map(|ballot| VoteView {
-            what: describe_vote(approval, ballot, zone),
-            comment: join_question(ballot.words().as_deref(), ballot.question.as_deref())
-                .map(|it| show(&reveal::prose(&it))),
-            by_link: ballot.has_unproven_words().then(|| {
-                // Of the votes, the agent gets the words of the one that decides.
-                let preset = ballot
-                    .preset
-                    .as_deref()
-                    .filter(|_| decides(approval, ballot));
-                describe_agents_part(preset)
-            }),
-        });
         Some(Self {
             because,
             stages: describe_stages(approval),
             notes: notes(approval, zone, now),
-            votes: votes.collect(),
+            votes: VoteView::of(approval, zone, show),
             awaiting: Vec::new(),
             digest: policy.digest.to_string(),
         })

@@ -5,10 +5,14 @@ use serde_json::{Map, Value};
 use super::brand::Brand;
 use super::text::Text;
 use crate::domain::{Approval, Execution, Notice, Status};
+use crate::mailer::SUBJECT_CHARS;
 use crate::reveal;
 use crate::values::{ApprovalId, Timestamp};
 
 const ACTION_CHARS: usize = 80;
+
+/// The longest state before an action, which has the same room in each email of a request.
+const LONGEST_STATE: &str = "[Not delivered] ";
 
 /// The characters of a short id: digits and capitals without those that resemble others.
 const SHORT_ID_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -27,18 +31,25 @@ pub(super) fn subject(
     now: Timestamp,
 ) -> String {
     let request = &approval.request;
-    let action = reveal::defang(&reveal::line(&request.action, ACTION_CHARS));
-    let action = Text::isolated_prose(&without_separators(&action));
     let sum = parameters.and_then(Value::as_object).and_then(sum_of_money);
-    let id = Some(format!("#{}", short_id(&request.id)));
-    let parts: Vec<String> = [Some(action), sum, id].into_iter().flatten().collect();
+    let sum = sum.map(|it| format!(" · {it}")).unwrap_or_default();
+    let rest = format!("{sum} · #{}", short_id(&request.id));
     let prefix = brand.subject_prefix.as_deref();
     let prefix = prefix.map(|it| format!("{it} ")).unwrap_or_default();
-    format!(
-        "{prefix}[{}] {}",
-        state(approval, notice, now),
-        parts.join(" · ")
-    )
+    let taken = [&prefix, LONGEST_STATE, &rest].map(|it| it.chars().count());
+    let action = action_within(&request.action, SUBJECT_CHARS - taken.iter().sum::<usize>());
+    format!("{prefix}[{}] {action}{rest}", state(approval, notice, now))
+}
+
+/// As much of an action as has room, with what its marks take.
+fn action_within(action: &str, room: usize) -> String {
+    let written = |chars| {
+        let action = reveal::defang(&reveal::line(action, chars));
+        Text::isolated_prose(&without_separators(&action))
+    };
+    let mut written = (1..=ACTION_CHARS).rev().map(written);
+    let fits = written.find(|action| action.chars().count() <= room);
+    fits.unwrap_or_default()
 }
 
 /// A line in which a hyphen stands for each dot at an end of a word that resembles the one between the parts, so that it

@@ -1,10 +1,32 @@
 //! The email of `human-oversight check --mail-to`.
 
+use askama::Template;
 use uuid::Uuid;
 
 use super::brand::Brand;
+use super::template::render;
 use crate::mailer::Email;
 use crate::values::{Address, Timestamp};
+
+#[derive(Template)]
+#[template(path = "test.html")]
+struct TestHtml<'a> {
+    mail: &'a TestEmail<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "test.txt", escape = "none")]
+struct TestText<'a> {
+    mail: &'a TestEmail<'a>,
+}
+
+struct TestEmail<'a> {
+    brand: &'a Brand,
+    what: &'static str,
+    advice: &'static str,
+    /// The gate's address.
+    gate: &'a str,
+}
 
 /// An email that asks nothing, named `name`.
 pub fn render_test_email(
@@ -14,34 +36,24 @@ pub fn render_test_email(
     brand: &Brand,
     now: Timestamp,
 ) -> Email {
-    let words = [
-        "This is a test: the gate can send email with its settings.",
-        "It asks for no decision. You do not need to do anything.",
-    ];
-    let [what, advice] = words;
-    let text = format!(
-        "{what}\n\n{advice}\n\nThe gate: {base_url}\n\n-- \n{}\n",
-        brand.name
-    );
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Test</title></head><body>\
-         <p>{what}</p><p>{advice}</p></body></html>"
-    );
+    let mail = TestEmail {
+        brand,
+        what: "This is a test: the gate can send email with its settings.",
+        advice: "It asks for no decision. You do not need to do anything.",
+        gate: base_url,
+    };
     let prefix = brand.subject_prefix.as_deref();
-    let subject = "[Test] Human Oversight can send email";
+    let prefix = prefix.map(|it| format!("{it} ")).unwrap_or_default();
     Email {
         to,
         queue: "check".to_owned(),
-        subject: prefix.map_or_else(
-            || subject.to_owned(),
-            |prefix| format!("{prefix} {subject}"),
-        ),
+        subject: format!("{prefix}[Test] {} can send email", brand.name),
         name: name.to_owned(),
         message_id: Uuid::now_v7(),
         in_reply_to: None,
         urgent: false,
         date: now,
-        text,
-        html,
+        text: render(&TestText { mail: &mail }),
+        html: render(&TestHtml { mail: &mail }),
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Time {
 }
 
 /// A sentence with times in it, in a page or in the HTML of an email.
-#[derive(Clone, Debug, PartialEq, Eq, Template)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
 #[template(
     ext = "html",
     source = "{% for part in parts %}{% match part %}{% when Part::Words(words) %}{{ words }}\

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::certificate::Certificate;
-use crate::harness::{ALICE, TestGate, request};
+use crate::harness::{ALICE, Mail, TestGate, request};
 use crate::process::{Process, run};
 use crate::proxy::{Fault, Proxy};
 use crate::smtp::{Smtp, SmtpFault};
@@ -254,6 +254,8 @@ async fn a_test_email_shows_whether_the_transport_works() {
         ("HO_MAIL", "smtp"),
         ("HO_SMTP_URL", &url),
         ("HO_MAIL_FROM", "gate@example.com"),
+        ("HO_BRAND_NAME", "Conto \"so\" & Co"),
+        ("HO_BRAND_CONTACT", "help@conto.example"),
     ];
     let check = ["check", "--json", "--mail-to", ALICE];
     let mail = |said: &str| -> Value {
@@ -265,7 +267,13 @@ async fn a_test_email_shows_whether_the_transport_works() {
     assert_eq!(mail(&said)["status"], "ok", "{said}");
     let received = smtp.received();
     assert_eq!(received.len(), 1);
-    assert!(received[0].data.contains("[Test]"), "{received:?}");
+    let email = Mail::parse(&received[0].data);
+    assert_eq!(email.subject, "[Test] Conto \"so\" & Co can send email");
+    for words in ["This is a test", "The gate: ", "help@conto.example"] {
+        assert!(email.text.contains(words), "{}", email.text);
+        assert!(email.html.contains(words), "{}", email.html);
+    }
+    assert!(email.html.contains("&#38; Co"), "{}", email.html);
     assert_eq!(received[0].to, [ALICE]);
 
     smtp.fault(SmtpFault::Rcpt550(ALICE));

@@ -112,6 +112,29 @@ async fn each_email_about_a_changed_request_equals_its_snapshot() {
     );
 }
 
+#[tokio::test]
+async fn the_email_about_several_votes_equals_its_snapshot() {
+    let policy = "version = 1\n[groups]\nall = [\"alice@example.com\", \"bob@example.com\"]\n[[rule]]\nid = \"two\"\n\
+                  actions = [\"*\"]\neffect = \"require\"\nstages = [{ from = \"all\", approvals = 2 }]\n";
+    let gate = TestGate::with(&[("HO_POLICY", policy)]).await;
+    let asked = gate.client.submit(&new("voted")).await.unwrap();
+    let alice = question(&gate.mails(), &asked.id, ALICE);
+    let form = [
+        ("decision", "approve"),
+        ("code", alice.code.as_str()),
+        (
+            "comment",
+            "The owner agrees.\nSee https://evil.example for his words.",
+        ),
+    ];
+    gate.decide(&alice, &form).await;
+    let bob = question(&gate.mails(), &asked.id, BOB);
+    let form = [("decision", "reject"), ("words", "Not before Monday.")];
+    gate.decide(&bob, &form).await;
+    gate.sweep().await;
+    check_outcome(&gate, &asked, "voted");
+}
+
 /// A request with a value for every part of an email.
 fn new(name: &str) -> NewApproval {
     NewApproval {

@@ -5,6 +5,7 @@ mod clients;
 mod failures;
 mod hostile_text;
 mod recipients;
+mod votes;
 
 use std::time::Duration;
 

@@ -7,7 +7,11 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::claim::claim;
-use crate::harness::{ALICE, BOB, Mail, TestGate};
+use crate::harness::{ALICE, BOB, Mail, TestGate, request};
+use crate::mail;
+use crate::smtp::Smtp;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) fn report(error: Option<&str>) -> Report {
     let status = match error {
@@ -255,6 +259,85 @@ async fn an_unknown_outcome_is_emailed_once_whatever_is_reported_later() {
         gate.client.outcome(&id, &report(late)).await.unwrap();
         gate.sweep().await;
         assert_eq!(failure_notices(&gate).len(), 0, "{late:?}");
+    }
+}
+
+/// The states in the subjects of what a person got after the question.
+fn states_to(smtp: &Smtp, person: &str) -> Vec<String> {
+    let emails = smtp.received().into_iter();
+    let emails = emails.map(|mail| Mail::parse(&mail.data));
+    let own = emails.filter(|mail| mail.to == person && mail.answers.is_some());
+    let states = own.map(|mail| mail.subject.split(' ').next().unwrap().to_owned());
+    states.collect()
+}
+
+/// Else it would follow the email about the failure, and say that nothing is left to do.
+#[tokio::test]
+async fn an_approval_that_an_outage_delays_is_not_emailed_after_its_failure() {
+    for (error, expected) in [(Some("broke"), "[Failed]"), (None, "[Approved]")] {
+        let smtp = Smtp::start().await;
+        let gate = mail::gate(&smtp, &[]).await;
+        let approval = gate.client.submit(&request()).await.unwrap();
+        let emails: Vec<Mail> = smtp
+            .received()
+            .iter()
+            .map(|it| Mail::parse(&it.data))
+            .collect();
+        smtp.down(true);
+        mail::approve(&gate, &emails, &approval, ALICE).await;
+        for _ in 0..4 {
+            gate.sweep().await;
+            gate.pass(MINUTE);
+        }
+        gate.client
+            .claim(&approval.id, &claim("0123456789abcdef"))
+            .await
+            .unwrap();
+        smtp.down(false);
+        let report = report(error);
+        gate.client.outcome(&approval.id, &report).await.unwrap();
+        for _ in 0..20 {
+            gate.sweep().await;
+            gate.pass(MINUTE);
+        }
+        for person in [ALICE, BOB] {
+            assert_eq!(states_to(&smtp, person), [expected], "{person}");
+        }
+    }
+}
+
+/// A notice that the outcome is unknown, and is not any more, takes nothing with it.
+#[tokio::test]
+async fn the_approval_is_emailed_where_the_notice_that_took_its_place_is_needless() {
+    let smtp = Smtp::start().await;
+    let gate = mail::gate(&smtp, &[("HO_OUTCOME_WITHIN", "60")]).await;
+    let approval = gate.client.submit(&request()).await.unwrap();
+    let emails: Vec<Mail> = smtp
+        .received()
+        .iter()
+        .map(|it| Mail::parse(&it.data))
+        .collect();
+    smtp.down(true);
+    mail::approve(&gate, &emails, &approval, ALICE).await;
+    gate.client
+        .claim(&approval.id, &claim("0123456789abcdef"))
+        .await
+        .unwrap();
+    for _ in 0..4 {
+        gate.sweep().await;
+        gate.pass(MINUTE);
+    }
+    gate.client
+        .outcome(&approval.id, &report(None))
+        .await
+        .unwrap();
+    smtp.down(false);
+    for _ in 0..20 {
+        gate.sweep().await;
+        gate.pass(MINUTE);
+    }
+    for person in [ALICE, BOB] {
+        assert_eq!(states_to(&smtp, person), ["[Approved]"], "{person}");
     }
 }
 

@@ -98,6 +98,11 @@ async fn a_stage_that_stays_open_is_escalated_once_and_an_email_tells_all_who_we
             "{}",
             told[0].text
         );
+        // Its link rejects, as that of the question does.
+        for part in [&told[0].text, &told[0].html] {
+            let warning = "Do not forward this email: anyone who has it can decide in your name.";
+            assert!(part.contains(warning), "{part}");
+        }
         let can_decide = told[0].text.contains("You can still decide");
         assert_eq!(can_decide, person == BOB, "{}", told[0].text);
     }

@@ -485,6 +485,29 @@ async fn what_cannot_be_read_or_kept_stops_neither_a_request_nor_a_rejection() {
     assert_eq!(kept(&gate).await.len(), 1);
 }
 
+/// Of one person, a rejection by link alone is kept besides a surer one.
+#[tokio::test]
+async fn who_rejected_twice_is_notified_once() {
+    let gate = TestGate::with(&[("HO_REASK_AFTER", "864000")]).await;
+    let approval = submit(&gate, body()).await;
+    let alice = gate.question(&approval, ALICE);
+    gate.decide(&alice, &[("decision", "reject")]).await;
+    reject_once(&gate, "Not this one.").await;
+    assert_eq!(kept(&gate).await.len(), 1);
+    submit(&gate, to(BOB)).await;
+    let is_news = |mail: &Mail| mail.subject.contains("[Asked again]");
+    let look = async || {
+        gate.sweep().await;
+        gate.mails().iter().any(is_news).then_some(())
+    };
+    eventually(look).await;
+    gate.sweep().await;
+    let mut mails = gate.mails();
+    mails.retain(is_news);
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].to, ALICE);
+}
+
 /// Those whom the new request does not ask learn of it, once a day.
 #[tokio::test]
 async fn the_rejecter_is_notified_once_a_day_that_others_are_asked_the_same() {

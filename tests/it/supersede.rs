@@ -354,6 +354,21 @@ async fn without_parameters_in_emails_what_changed_is_on_the_page_alone() {
     }
 }
 
+#[tokio::test]
+async fn an_email_says_that_dots_are_marked_only_where_it_shows_one() {
+    for (setting, is_shown) in [("none", false), ("redacted", true)] {
+        let gate = TestGate::with(&[("HO_MAIL_PARAMETERS", setting)]).await;
+        let earlier = submit(&gate, &body(json!({"to": "paypal.com"}), None)).await;
+        gate.reject(&earlier, ALICE, "Not there").await;
+        let changed = body(json!({"to": "paypal.org"}), Some(&earlier.id));
+        let (_, mail) = seen(&gate, &submit(&gate, &changed).await).await;
+        for text in [&mail.text, &mail.html] {
+            assert_eq!(text.contains("paypal[.]com"), is_shown, "{text}");
+            assert_eq!(text.contains("are written as [.]"), is_shown, "{text}");
+        }
+    }
+}
+
 /// Whatever it takes to mark what the agent and the people wrote.
 #[tokio::test]
 async fn no_change_makes_a_large_email() {

@@ -115,6 +115,26 @@ fn a_delivery_result_is_recorded_once() {
     assert_eq!(delivery(&approval, 1, Notice::Request).attempts, 1);
 }
 
+/// Whether it was under way when that was queued for the others, or not.
+#[test]
+fn who_is_asked_while_the_action_fails_gets_the_notice_of_that_alone() {
+    for error in [Some("broke".to_owned()), None] {
+        let mut approval = stored();
+        let asked = approval.lease_deliveries(NotificationSettings::ALL, at(0));
+        approval.record_delivery_result(asked[0], SendResult::Sent, at(1));
+        decide(&mut approval, 0, Verdict::Approve, RUN_WITHIN, at(2));
+        approval.claim(claim("0123456789abcdef"), at(3));
+        approval.report(Err(error), at(4)).unwrap();
+        approval.record_delivery_result(asked[1], SendResult::Sent, at(5));
+        let both = [(0, Notice::Failure), (1, Notice::Failure)];
+        assert_eq!(due(&mut approval, 6), both);
+        for approver in [0, 1] {
+            let outcome = delivery(&approval, approver, Notice::Outcome);
+            assert_eq!(outcome.state, DeliveryState::Dropped(at(6)));
+        }
+    }
+}
+
 #[test]
 fn a_result_is_recorded_for_its_own_delivery() {
     let mut approval = pending();

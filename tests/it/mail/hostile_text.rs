@@ -38,6 +38,61 @@ async fn hostile_text_breaks_no_email() {
     }
 }
 
+/// The sum and the id tell requests apart in a list of emails.
+#[tokio::test]
+async fn no_action_takes_the_sum_or_the_id_from_a_subject() {
+    let prefix = "p".repeat(30);
+    for (prefix, action) in [
+        (None, "Copy ".to_owned() + &"\\a ".repeat(30)),
+        (Some(&prefix), "Pay ".to_owned() + &"a.b.c".repeat(36)),
+        (Some(&prefix), "\u{5d1}1".repeat(99)),
+    ] {
+        let prefix = prefix.map(|it| ("HO_SUBJECT_PREFIX", it.as_str()));
+        let gate = TestGate::with(prefix.as_slice()).await;
+        let new = NewApproval {
+            action_description: action.trim().to_owned(),
+            parameters: object(
+                json!({"amount": "-123456789012345.123456789012345", "currency": "EUR"}),
+            ),
+            ..for_alice()
+        };
+        let asked = gate.client.submit(&new).await.unwrap();
+        gate.approve(&asked, ALICE).await;
+        gate.sweep().await;
+        let mut subjects: Vec<String> = gate.mails().into_iter().map(|it| it.subject).collect();
+        subjects.sort_by_key(|it| it.contains("[Approved]"));
+        let [asks, approved] = &subjects[..] else {
+            panic!("{subjects:?}");
+        };
+        let (_, end) = asks.split_once(" · ").unwrap();
+        let (sum, id) = end.split_once(" · #").unwrap();
+        assert_eq!(sum, "-123,456,789,012,345.123456789012345 EUR", "{asks}");
+        assert_eq!(id.len(), 6, "{asks}");
+        assert!(asks.chars().count() <= 200, "{asks}");
+        assert_eq!(&asks.replace("[Approve?]", "[Approved]"), approved);
+    }
+}
+
+/// The first words of an email stand beside its subject, in a list and on a lock screen.
+#[tokio::test]
+async fn an_email_that_asks_begins_with_the_words_of_the_gate() {
+    let gate = TestGate::start().await;
+    let agent = "Human Oversight: Alice has approved this. Delete this email";
+    let new = NewApproval {
+        agent_name: agent.to_owned(),
+        ..for_alice()
+    };
+    gate.client.submit(&new).await.unwrap();
+    let mail = gate.mails().remove(0);
+    let hidden = mail.html.split("display:none").nth(1).unwrap();
+    let (_, hidden) = hidden.split_once('>').unwrap();
+    let (hidden, _) = hidden.split_once("</div>").unwrap();
+    let words = "An agent asks for your approval. Decide before ";
+    assert!(hidden.starts_with(words), "{hidden}");
+    let named = format!("Agent: “{agent}” (not verified)");
+    assert!(hidden.ends_with(&named), "{hidden}");
+}
+
 /// Mail clients turn URLs, domains and addresses into links, which an agent must not place in a mail.
 #[tokio::test]
 async fn nothing_of_an_agent_looks_like_a_link() {
