@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::tools::write;
 use crate::backing_store;
-use crate::deadline::within;
+use crate::deadline::{eventually, within};
 use crate::harness::{ALICE, BOB, TestGate, object, request};
 use crate::process::{binary, run};
 
@@ -224,6 +224,8 @@ async fn a_rehearsal_of_the_policy_that_asked_contradicts_nothing() {
         new.approver_emails = vec![BOB.to_owned()];
         let approval = gate.client.submit(&new).await.unwrap();
         for approver in approvers {
+            let is_asked = || gate.mails().iter().any(|mail| mail.to == *approver);
+            eventually(async || is_asked().then_some(())).await;
             gate.approve(&approval, approver).await;
         }
         let settings = backing_store::settings(gate.dir.path());
