@@ -36,7 +36,7 @@ pub struct RequestList {
     pub grants: Vec<(HeldGrant, ListedRequest)>,
     /// How many requests could not be read, or cannot be trusted.
     pub unreadable: usize,
-    /// Whether requests are left out since the operator's list does not have this person any more.
+    /// Whether requests are left out that name this person by an address which the operator's list does not have any more.
     pub is_unlisted: bool,
 }
 
@@ -51,6 +51,7 @@ pub struct ListedRequest {
 enum LeftOut {
     /// Its row could not be read, or cannot be trusted.
     Unreadable,
+    /// It names an address that the operator's list does not have any more.
     Unlisted,
 }
 

@@ -3,7 +3,8 @@
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use human_oversight_protocol::strict_json::{self, MAX_DEPTH, StrictError};
+use human_oversight_protocol::MAX_DEPTH;
+use human_oversight_protocol::strict_json::{self, StrictError};
 use serde_json::{Map, Value};
 
 use super::body;

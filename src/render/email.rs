@@ -236,11 +236,12 @@ fn render_request(
         list: secrets.list.as_deref(),
     };
     email.is_cut = defanger.has_cut;
-    email.is_defanged = defanger.shows_in(&render(&RequestText { mail: &email }));
-    (
-        render(&RequestText { mail: &email }),
-        render(&RequestHtml { mail: &email }),
-    )
+    let mut text = render(&RequestText { mail: &email });
+    if defanger.shows_in(&text) {
+        email.is_defanged = true;
+        text = render(&RequestText { mail: &email });
+    }
+    (text, render(&RequestHtml { mail: &email }))
 }
 
 /// The time until the deadline. An email is sent a moment after its request, whose hour is not yet 59 minutes then.

@@ -130,11 +130,12 @@ pub(super) fn render_news(
         link: &secrets.link,
     };
     email.is_cut = defanger.has_cut;
-    email.is_defanged = defanger.shows_in(&render(&OutcomeText { mail: &email }));
-    (
-        render(&OutcomeText { mail: &email }),
-        render(&OutcomeHtml { mail: &email }),
-    )
+    let mut text = render(&OutcomeText { mail: &email });
+    if defanger.shows_in(&text) {
+        email.is_defanged = true;
+        text = render(&OutcomeText { mail: &email });
+    }
+    (text, render(&OutcomeHtml { mail: &email }))
 }
 
 fn outcome(approval: &Approval, attempt: SendAttempt, brand: &Brand, now: Timestamp) -> News {

@@ -33,7 +33,7 @@ pub(crate) async fn gate(smtp: &Smtp, settings: &[(&str, &str)]) -> TestGate {
     TestGate::with(&[settings, &by_smtp].concat()).await
 }
 
-fn received(smtp: &Smtp) -> Vec<Mail> {
+pub(crate) fn received(smtp: &Smtp) -> Vec<Mail> {
     let emails = smtp.received();
     emails.iter().map(|mail| Mail::parse(&mail.data)).collect()
 }

@@ -264,8 +264,7 @@ async fn an_unknown_outcome_is_emailed_once_whatever_is_reported_later() {
 
 /// The states in the subjects of what a person got after the question.
 fn states_to(smtp: &Smtp, person: &str) -> Vec<String> {
-    let emails = smtp.received().into_iter();
-    let emails = emails.map(|mail| Mail::parse(&mail.data));
+    let emails = mail::received(smtp).into_iter();
     let own = emails.filter(|mail| mail.to == person && mail.answers.is_some());
     let states = own.map(|mail| mail.subject.split(' ').next().unwrap().to_owned());
     states.collect()
@@ -278,11 +277,7 @@ async fn an_approval_that_an_outage_delays_is_not_emailed_after_its_failure() {
         let smtp = Smtp::start().await;
         let gate = mail::gate(&smtp, &[]).await;
         let approval = gate.client.submit(&request()).await.unwrap();
-        let emails: Vec<Mail> = smtp
-            .received()
-            .iter()
-            .map(|it| Mail::parse(&it.data))
-            .collect();
+        let emails = mail::received(&smtp);
         smtp.down(true);
         mail::approve(&gate, &emails, &approval, ALICE).await;
         for _ in 0..4 {
@@ -312,11 +307,7 @@ async fn the_approval_is_emailed_where_the_notice_that_took_its_place_is_needles
     let smtp = Smtp::start().await;
     let gate = mail::gate(&smtp, &[("HO_OUTCOME_WITHIN", "60")]).await;
     let approval = gate.client.submit(&request()).await.unwrap();
-    let emails: Vec<Mail> = smtp
-        .received()
-        .iter()
-        .map(|it| Mail::parse(&it.data))
-        .collect();
+    let emails = mail::received(&smtp);
     smtp.down(true);
     mail::approve(&gate, &emails, &approval, ALICE).await;
     gate.client

@@ -51,7 +51,8 @@ use settings::{Refusal, Settings};
 ///
 /// It works on methods of `#[async_trait]` too, in the trait's implementation, and on a function that is nothing
 /// but `Box::pin(async move { … })`, where its return type is written out (`Pin<Box<dyn Future<Output = T>>>`). A function
-/// that returns another future does not compile: it would be reported before it has run. In the body, `Proof::current()` is the proof that it may run.
+/// that returns another future does not compile: it would be reported before it has run. In the body, `Proof::current()`
+/// is the proof that it may run.
 ///
 /// A function that is not `async` blocks its thread while it waits; call it where that is allowed.
 #[proc_macro_attribute]

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use human_oversight_protocol::MAX_DEPTH;
 use human_oversight_protocol::parameters::Parameters;
 use human_oversight_protocol::types::{
     ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, CORRELATION_CHARS, FieldError, NewApproval,
@@ -10,7 +11,6 @@ use human_oversight_protocol::types::{
 use serde_json::Value;
 
 const BODY_BYTES: usize = 64 * 1024;
-const MAX_DEPTH: usize = 64;
 const CHANNEL_CHARS: usize = 64;
 const SECONDS: RangeInclusive<u32> = 10..=2_592_000;
 

@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use human_oversight_protocol::MAX_DEPTH;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-/// Deeper values are not read.
-const MAX_DEPTH: usize = 64;
 
 /// Reads a value. Of what cannot be read exactly in it, texts have replacement characters, a number is the text that it was
 /// written as, and what is nested too deep is null.

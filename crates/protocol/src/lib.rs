@@ -33,3 +33,6 @@ pub mod vote;
 /// The largest whole number that every JSON parser reads as itself: 2^53 - 1. Beyond it, two integers can be
 /// the same double (RFC 8259, section 6).
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// The maximum nesting of objects and arrays below the top of a body.
+pub const MAX_DEPTH: usize = 64;

@@ -10,10 +10,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::MAX_DEPTH;
 use crate::decimal::{is_exact, is_zero};
-
-/// The maximum nesting of objects and arrays below the top.
-pub const MAX_DEPTH: usize = 64;
 
 /// Names with this prefix are reserved by serde_json, which reads such an object as something else.
 const RESERVED_PREFIX: &str = "$serde_json::private::";
