@@ -32,7 +32,7 @@ pub use look::Look;
 pub use names::{name_characters, value_characters};
 pub use numbers::plain_digit;
 pub use quotes::within_quotes;
-pub use secret_names::is_secret_name;
+pub use secret_names::{is_secret, is_secret_name, is_secret_number_name};
 
 /// Whether a text is written in the one way that its readers see: in NFC, and without hidden characters or
 /// white space around it.

@@ -15,10 +15,7 @@ const LISTED: usize = 4;
 
 /// Why the value at a pointer meets a condition, or may meet it.
 pub(super) fn of_value(pointer: &Pointer, condition: &Condition, subject: &Subject<'_>) -> String {
-    let is_secret = pointer
-        .tokens()
-        .iter()
-        .any(|name| reveal::is_secret_name(name));
+    let is_secret = is_secret(pointer, subject);
     let is_certain = condition.judge(subject) == Truth::True;
     let fact = match (condition, subject) {
         (Condition::Exists(true), _) => "is there".to_owned(),
@@ -37,6 +34,18 @@ pub(super) fn of_value(pointer: &Pointer, condition: &Condition, subject: &Subje
         }
     };
     reveal::line(&format!("{pointer} {fact}"), FACT_CHARS)
+}
+
+/// Whether the value at a pointer, or one that it is in, is not to be quoted.
+fn is_secret(pointer: &Pointer, subject: &Subject<'_>) -> bool {
+    let Some((name, parents)) = pointer.tokens().split_last() else {
+        return false;
+    };
+    let is_named_secret = match subject {
+        Subject::Number(_) => reveal::is_secret_number_name(name),
+        _ => reveal::is_secret_name(name),
+    };
+    is_named_secret || parents.iter().any(|name| reveal::is_secret_name(name))
 }
 
 /// Why the agent's name or the action matches a pattern, or may match it.

@@ -14,7 +14,7 @@ use super::text::Text;
 use super::time::{Sentence, Zone};
 use super::unproven::describe_agents_part;
 use crate::domain::{Approval, Assurance, Decision, State, Superseded};
-use crate::reveal::{self, is_secret_name};
+use crate::reveal::{self, is_secret};
 use crate::values::{Address, ApprovalId};
 
 /// The changes for display.
@@ -199,11 +199,16 @@ fn compare_members(
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     let mut members = Vec::new();
     for name in names {
-        let block = match (before.get(name), now.get(name)) {
+        let (before, now) = (before.get(name), now.get(name));
+        let is_withheld = [before, now]
+            .into_iter()
+            .flatten()
+            .any(|it| is_secret(name, it));
+        let block = match (before, now) {
             (Some(before), Some(now)) if before == now => continue,
-            (Some(_), Some(_)) if is_secret_name(name) => Block::Label("changed, and withheld"),
-            (Some(_), None) if is_secret_name(name) => Block::Label("removed, and withheld"),
-            (None, Some(_)) if is_secret_name(name) => Block::Label("added, and withheld"),
+            (Some(_), Some(_)) if is_withheld => Block::Label("changed, and withheld"),
+            (Some(_), None) if is_withheld => Block::Label("removed, and withheld"),
+            (None, Some(_)) if is_withheld => Block::Label("added, and withheld"),
             (Some(before), Some(now)) => match compare(before, now, withheld, write) {
                 Some(block) => block,
                 None => continue,

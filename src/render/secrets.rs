@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::reveal::{self, Alarms, is_secret_name};
+use crate::reveal::{self, Alarms, is_secret, is_secret_name};
 
 /// Where values are withheld.
 #[derive(Clone, Copy)]
@@ -85,7 +85,7 @@ impl Withheld {
             whole if matches!(self, Self::All) => self.replace(&whole, hidden),
             Value::Object(members) => {
                 let members = members.into_iter().map(|(name, member)| {
-                    let member = if is_secret_name(&name) && !member.is_null() {
+                    let member = if is_secret(&name, &member) && !member.is_null() {
                         self.replace(&member, hidden)
                     } else {
                         self.withhold(member, hidden)
@@ -142,5 +142,16 @@ mod tests {
         assert_eq!(shown["connection_string"], "«withheld»");
         let shown = Withheld::OnPage.withhold(json!({"pin": "7"}), &mut hidden);
         assert_eq!(shown["pin"], "«withheld, 1 character»");
+    }
+
+    #[test]
+    fn a_number_of_tokens_is_shown_and_a_token_that_is_a_number_is_not() {
+        let shown = json!({"max_tokens": 800, "maxOutputTokens": 1, "tokens": 2, "token_count": 3, "tokenLimit": 4});
+        let withheld = json!({"token": 123456, "auth-token": 7, "secretTokens": 8, "pin": 9, "passTokens": 10,
+                              "tokens_key": 11, "maxTokens": "ab", "tokens": ["x"], "bearer tokens": {"a": 1}});
+        let mut hidden = Hidden::default();
+        assert_eq!(Withheld::OnPage.withhold(shown.clone(), &mut hidden), shown);
+        Withheld::OnPage.withhold(withheld.clone(), &mut hidden);
+        assert_eq!(hidden.count, withheld.as_object().unwrap().len());
     }
 }

@@ -1,9 +1,34 @@
 //! Names that suggest that their value is a secret.
 
-/// Whether a value with this name is not to be quoted.
+use serde_json::Value;
+
+/// Whether the value under this name is not to be quoted.
+pub fn is_secret(name: &str, value: &Value) -> bool {
+    if value.is_number() {
+        is_secret_number_name(name)
+    } else {
+        is_secret_name(name)
+    }
+}
+
+/// Whether a text, a list or an object with this name is not to be quoted.
 pub fn is_secret_name(name: &str) -> bool {
-    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
-    let name = name.to_lowercase();
+    suggests_secret(&letters(name))
+}
+
+/// Whether a number with this name is not to be quoted: as the others, but how many tokens there are is no secret.
+pub fn is_secret_number_name(name: &str) -> bool {
+    let counts = ["tokens", "tokencount", "tokenlimit", "tokenbudget"];
+    let rest = |name: String, count: &&str| name.replace(count, "");
+    suggests_secret(&counts.iter().fold(letters(name), rest))
+}
+
+fn letters(name: &str) -> String {
+    let letters = name.chars().filter(|c| c.is_alphanumeric());
+    letters.collect::<String>().to_lowercase()
+}
+
+fn suggests_secret(name: &str) -> bool {
     let whole = ["key", "pin", "otp", "pwd", "pass", "cvc", "cvv"];
     let parts = [
         "password",
@@ -28,5 +53,5 @@ pub fn is_secret_name(name: &str) -> bool {
         "credential",
         "connectionstring",
     ];
-    whole.contains(&name.as_str()) || parts.iter().any(|part| name.contains(part))
+    whole.contains(&name) || parts.iter().any(|part| name.contains(part))
 }

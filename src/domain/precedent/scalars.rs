@@ -6,7 +6,7 @@ use human_oversight_protocol::strict_json::member_pointer;
 use serde_json::Value;
 
 use crate::domain::request::Request;
-use crate::reveal::is_secret_name;
+use crate::reveal::is_secret;
 use crate::values::Decimal;
 
 /// The scalars among the parameters of a request, by pointer: a JSON Pointer (RFC 6901) in which `*` stands for
@@ -56,7 +56,7 @@ impl Scalars {
                 self.is_partial |= members.is_empty();
                 for (name, member) in members {
                     let pointer = member_pointer(pointer, name);
-                    if is_secret_name(name) {
+                    if is_secret(name, member) {
                         self.is_partial = true;
                         self.secrets.insert(pointer);
                     } else {
