@@ -159,9 +159,15 @@ impl App {
         let timeout = if is_awaited { SUBMIT_TIMEOUT } else { TIMEOUT };
         let began_at = Instant::now();
         let sent = sender.send(channel, message, now, timeout).await;
-        let is_unreachable = matches!(sent, Err(ChannelError::Unreachable(_)));
-        if is_unreachable || began_at.elapsed() > SLOW {
+        let is_slow = began_at.elapsed() > SLOW;
+        if is_slow || matches!(sent, Err(ChannelError::Unreachable(_))) {
             self.teller.rest(name, self.now());
+        }
+        if is_slow {
+            tracing::warn!(
+                channel = name,
+                "a channel is slow: it gets nothing for two minutes"
+            );
         }
         match sent {
             Ok(()) => {

@@ -453,6 +453,20 @@ async fn a_channel_that_cannot_be_reached_holds_up_nothing_and_is_tried_again() 
     assert!(attempts >= 2, "{attempts}");
 }
 
+/// What is due to it waits, also that of other agents.
+#[tokio::test]
+async fn a_channel_that_takes_longer_than_five_seconds_is_named_in_the_log() {
+    let url = holding(Arc::new(Semaphore::new(0))).await;
+    let gate = gate_with(POLICY, &[("HO_CHANNEL_LEDGER", &url)]).await;
+    let log = Log::default();
+    let collecting = log.collect();
+    let (slow, waiting) = (ask(&gate).await, ask(&gate).await);
+    drop(collecting);
+    assert_eq!(log.count("a channel is slow"), 1);
+    assert_eq!(outbox(&gate, &slow.id).await[0]["attempts"], 1);
+    assert_eq!(outbox(&gate, &waiting.id).await[0]["attempts"], 0);
+}
+
 #[tokio::test]
 async fn a_channel_that_does_not_answer_keeps_no_email_from_being_recorded() {
     // The first event is accepted.

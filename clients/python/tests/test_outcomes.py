@@ -559,6 +559,12 @@ def test_a_handle_of_another_agent_is_refused_before_anything_is_sent(mock: Mock
     assert mock.requests == []
 
 
+@pytest.mark.parametrize("text", ["7", "{}", '{"id": 1, "secret": 2}', '{"id": "a.b", "secret": "c", "more": ""}', "{"])
+def test_what_is_no_stored_handle_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        Handle.from_json(text)
+
+
 def test_what_can_never_run_under_a_handle_is_refused_before_people_decide(mock: MockGate) -> None:
     action = mock.gate.action("A", "B")
     handle = action.prepare()
@@ -584,6 +590,16 @@ def test_a_gate_that_asks_for_a_longer_wait_is_called_once_more(call: str, monke
     assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
     assert mock.outcomes == ["Executed"]
     assert calls.count(call) == 2
+
+
+@pytest.mark.parametrize("call", ["keys", "submit", "status", "claim", "outcome"])
+def test_a_gate_that_asks_for_no_wait_is_not_called_without_pause(call: str) -> None:
+    mock = AnyClaimGate()
+    busy = {"retry-after": "0"}
+    gate, _ = behind(mock, lambda it, times: httpx.Response(503, headers=busy) if (it, times) == (call, 1) else None)
+    started = time.monotonic()
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    assert time.monotonic() - started >= 0.25
 
 
 def test_a_wait_for_which_the_host_asks_while_people_decide_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

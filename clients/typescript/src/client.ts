@@ -211,7 +211,8 @@ function fromTransport(error: unknown): GateError {
   return new UnreachableError(why, true);
 }
 
+/** None as well for 0: the pauses of the client keep it from calling without end. */
 function readRetryAfter(response: Response): number | undefined {
   const text = response.headers.get("retry-after") ?? "";
-  return /^\d+$/.test(text) ? Math.min(Number(text), MAX_RETRY_AFTER) : undefined;
+  return /^\d+$/.test(text) ? Math.min(Number(text), MAX_RETRY_AFTER) || undefined : undefined;
 }

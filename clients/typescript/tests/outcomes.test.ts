@@ -463,6 +463,17 @@ describe("an answer that is no gate's is asked for again", () => {
     });
 });
 
+describe("a gate that asks for no wait is not called without a pause", () => {
+  for (const call of ["keys", "submit", "status", "claim", "outcome"])
+    it(call, async () => {
+      const busy = (): Response => new Response("", { status: 503, headers: { "retry-after": "0" } });
+      const { gate } = behind(new MockGate(), (name, times) => (name === call && times === 1 ? busy() : undefined));
+      const started = performance.now();
+      assert.equal(await gated({ ...SETTINGS, gate }, () => "ran")({}), "ran");
+      assert.ok(performance.now() - started >= 249); // a timer may be a fraction of a millisecond early
+    });
+});
+
 describe("a gate that asks for a longer wait than a call is retried is called once more", () => {
   for (const call of ["claim", "outcome"])
     it(call, async (test) => {

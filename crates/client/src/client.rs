@@ -482,13 +482,9 @@ fn needs_intervention(body: &[u8]) -> bool {
         .is_ok_and(|problem: Problem| kinds.iter().any(|kind| problem.kind.ends_with(kind)))
 }
 
+/// None as well for 0: the pauses of the client keep it from calling without end.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()?;
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    let seconds = text.parse().ok().filter(|&seconds| seconds > 0)?;
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use human_oversight_client::types::{ExecutionStatus, Status};
@@ -15,7 +15,7 @@ use crate::deadline::{eventually, within};
 use crate::harness::{AGENT, ALICE, IN_PRODUCTION, TestGate};
 use crate::host::KEY;
 use crate::operate::operate;
-use crate::proxy::Proxy;
+use crate::proxy::{Fault, Proxy};
 
 /// Agent frameworks run each call in a task that may move between threads.
 #[tokio::test]
@@ -90,6 +90,25 @@ async fn a_call_is_held_only_where_the_gate_says_that_it_may() {
         assert_eq!(calls, expected[..=usize::from(may_hold)]);
         waiting.abort();
     }
+}
+
+#[tokio::test]
+async fn a_gate_that_asks_for_no_wait_is_not_called_without_a_pause() {
+    let gate = TestGate::start().await;
+    let (_, port) = gate.url.rsplit_once(':').unwrap();
+    let proxy = Proxy::start(port.parse().unwrap()).await;
+    let client = Client::new(&format!("http://127.0.0.1:{}", proxy.port), Some(KEY)).unwrap();
+    let agent = Gate::new(client).agent(AGENT).approvers([ALICE]);
+    let busy = Fault::Answer {
+        status: 503,
+        retry_after: Some(0),
+        body: "",
+    };
+    proxy.fault(|it| it == "POST /api/submit", busy);
+    let began_at = Instant::now();
+    let pending = agent.action("Delete User Account").submit(&user()).await;
+    assert!(began_at.elapsed() >= Duration::from_millis(250));
+    drop(pending.unwrap().detach());
 }
 
 #[tokio::test]

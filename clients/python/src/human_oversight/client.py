@@ -226,5 +226,6 @@ def _from_status(response: httpx.Response, answer: Any, path: str, is_first: boo
 
 
 def _retry_after(response: httpx.Response) -> float | None:
+    """None as well for 0: the pauses of the client keep it from calling without end."""
     text = response.headers.get("retry-after", "")
-    return min(float(text), _MAX_RETRY_AFTER) if text.isascii() and text.isdigit() else None
+    return min(float(text), _MAX_RETRY_AFTER) or None if text.isascii() and text.isdigit() else None

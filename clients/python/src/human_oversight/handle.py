@@ -52,10 +52,10 @@ class Handle:
         Raises:
             ValueError: if it is none of `Handle.to_json`.
         """
-        stored = json.loads(text)
-        if not isinstance(stored, dict) or set(stored) != {"id", "secret"}:
-            raise ValueError("not a stored handle")
-        return cls(**stored)
+        match json.loads(text):
+            case {"id": str(id), "secret": str(secret), **rest} if not rest:
+                return cls(id, secret)
+        raise ValueError("not a stored handle")
 
     def __repr__(self) -> str:
         return f"Handle(id={self.id!r})"
