@@ -73,7 +73,7 @@ pub use error::{ConflictReason, Error};
 pub use finding::{Finding, Grade, check_clock, check_receipt_keys};
 pub use given_grants::GivenGrant;
 pub use grant_rows::{GrantList, end_grant, list_grants, remove_unproved_grants};
-pub use health::{Health, check_sweep};
+pub use health::{Health, check_mail, check_sweep};
 pub use identify::{Caller, Identified};
 pub use index_rebuild::IndexRebuild;
 pub use inspect::{DamagedRow, Inspected, Inspection, Position, inspect, is_unsent};

@@ -7,6 +7,7 @@ use super::record::{MAIL_GRACE, all_mail_health};
 use super::state::App;
 use super::sweep_record::{SweepRecord, last_sweep};
 use crate::config::Config;
+use crate::mailer::MailHealth;
 use crate::store::StoreError;
 use crate::values::Timestamp;
 
@@ -57,7 +58,10 @@ impl App {
             checks: [
                 ("store", self.check_store(&looked)),
                 ("index", check_index(is_whole)),
-                ("mail", self.check_mail(last.as_ref(), now)),
+                (
+                    "mail",
+                    check_mail(&self.config, last.as_ref(), self.mailer.health(), now),
+                ),
                 ("clock", check_clock(store.clock_difference())),
                 ("keys", check_receipt_keys(&self.receipt_keys, now)),
                 ("sweep", check_sweep(&self.config, swept, now)),
@@ -74,25 +78,31 @@ impl App {
             Err(error) => Finding::failed(error.to_string()),
         }
     }
+}
 
-    fn check_mail(&self, last: Option<&SweepRecord>, now: Timestamp) -> Finding {
-        let transport = self.config.mail.name();
-        let health = all_mail_health(last, self.mailer.health(), now);
-        match (health.failing, health.accepted_at) {
-            (Some(failing), _) => {
-                let (since, cause) = (failing.since, &failing.cause);
-                let detail = format!("{transport}: failing since {since}: {cause}");
-                if now.since(since) < MAIL_GRACE {
-                    Finding::warning(detail)
-                } else {
-                    Finding::failed(detail)
-                }
+/// Judges whether email gets through, by what this process and the sweeps of all have seen.
+pub fn check_mail(
+    config: &Config,
+    last: Option<&SweepRecord>,
+    own: MailHealth,
+    now: Timestamp,
+) -> Finding {
+    let transport = config.mail.name();
+    let health = all_mail_health(last, own, now);
+    match (health.failing, health.accepted_at) {
+        (Some(failing), _) => {
+            let (since, cause) = (failing.since, &failing.cause);
+            let detail = format!("{transport}: failing since {since}: {cause}");
+            if now.since(since) < MAIL_GRACE {
+                Finding::warning(detail)
+            } else {
+                Finding::failed(detail)
             }
-            (None, Some(at)) => Finding::ok(format!("{transport}: an email was accepted at {at}")),
-            (None, None) => Finding::ok(format!(
-                "{transport}: no email was sent yet, as far as this process and the sweeps know"
-            )),
         }
+        (None, Some(at)) => Finding::ok(format!("{transport}: an email was accepted at {at}")),
+        (None, None) => Finding::ok(format!(
+            "{transport}: no email was sent yet, as far as this process and the sweeps know"
+        )),
     }
 }
 

@@ -134,6 +134,7 @@ async fn check(options: &Options) -> Vec<Named> {
     add("sign-in", sign_in);
     add("policy", settings.check_policy());
     let (mut receipt_kid, mut off) = (None, Ok(BTreeMap::new()));
+    let mut mail = Vec::new();
     let skipped = "not checked, because its settings cannot be used";
     let known = |name: &str| lookup(name).filter(|value| settings.is_value(value));
     let fault = settings.fault(&["HO_STORE", "HO_TABLE", "HO_TABLES_"], skipped);
@@ -149,6 +150,7 @@ async fn check(options: &Options) -> Vec<Named> {
                     add("clock", vec![it.clock]);
                     add("keys", it.keys);
                     add("sweep", vec![it.sweep]);
+                    mail.extend(it.mail);
                     off = it.off;
                 }
                 Err(error) => add("tables", vec![Finding::failed(format!("{error:#}"))]),
@@ -163,11 +165,11 @@ async fn check(options: &Options) -> Vec<Named> {
         "HO_ACS_",
         "HO_GRAPH_",
     ];
-    let mail = match settings.fault(&transport, skipped) {
+    mail.push(match settings.fault(&transport, skipped) {
         Some(fault) => fault,
         None => outside::check_mail(&settings.config, options.mail_to.as_ref()).await,
-    };
-    add("mail", vec![mail]);
+    });
+    add("mail", mail);
     let mut channels = settings.check_channels(options.channels);
     channels.extend(outside::check_channels(&settings.config, &off, options.channels).await);
     add("channels", channels);

@@ -195,10 +195,11 @@ pub(crate) async fn open(config: Config) -> anyhow::Result<(Arc<App>, TcpListene
     let address = (Ipv4Addr::LOCALHOST, config.port);
     let listener = match TcpListener::bind(address).await {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            bail!(
-                "port {} is in use: set HO_PORT to another port",
-                config.port
-            )
+            let port = config.port;
+            if config.behind_host {
+                bail!("port {port}, which the Functions host has chosen, is in use");
+            }
+            bail!("port {port} is in use: set HO_PORT to another port")
         }
         listener => listener.with_context(|| format!("port {} cannot be opened", config.port))?,
     };

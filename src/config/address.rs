@@ -27,11 +27,15 @@ pub(super) fn issuers(get: &Lookup<'_>, production: bool) -> Result<Vec<String>,
 
 /// A public address as a browser sends it in `Origin`: without a path and a default port, its host in lower
 /// case and in ASCII.
-fn address(url: &str, production: bool) -> Option<String> {
-    let url = Url::parse(url).ok()?;
+fn address(text: &str, production: bool) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    // The parser leaves out ends of lines, and takes more for a name than a browser can reach.
+    let is_host = |c: char| c.is_ascii_alphanumeric() || "-._[:]".contains(c);
+    let is_plain = !text.contains(char::is_control) && url.host_str()?.chars().all(is_host);
     let is_scheme = url.scheme() == "https" || (url.scheme() == "http" && !production);
     let is_root = matches!(url.path().trim_end_matches('/'), "" | "/api");
     let has_more = url.query().is_some() || url.fragment().is_some();
     let has_user = !url.username().is_empty() || url.password().is_some();
-    (is_scheme && is_root && !has_more && !has_user).then(|| url.origin().ascii_serialization())
+    (is_plain && is_scheme && is_root && !has_more && !has_user)
+        .then(|| url.origin().ascii_serialization())
 }

@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::agent_identity;
 use super::authentication::{TENANT, is_authentication_on, tenant};
 use super::error::{ConfigError, ConfigErrors};
-use super::lookup::{Lookup, seconds, unusable};
+use super::lookup::{Lookup, is_quoted, seconds, unusable};
 use crate::azure::easy_auth::normalize;
 use crate::azure::{SignIn, SignInPolicy};
+use crate::reveal::is_hidden;
 use crate::values::AuthContext;
 
 const PATTERNS: &str = "HO_REQUIRE_ENTRA_FOR";
@@ -83,14 +84,20 @@ fn auth_context(get: &Lookup<'_>) -> Result<Option<AuthContext>, ConfigError> {
 }
 
 fn action_patterns(list: &str) -> Result<Vec<String>, ConfigError> {
-    let patterns: Vec<String> = list.split(',').map(str::trim).map(normalize).collect();
-    if patterns.iter().any(String::is_empty) {
-        return Err(unusable(
-            PATTERNS,
-            "it must be a list of action descriptions, separated by commas, with `*` for any text",
-        ));
-    }
-    Ok(patterns)
+    let patterns: Vec<&str> = list.split(',').map(str::trim).collect();
+    let is_unusual = |c: char| c == ';' || c.is_control() || (is_hidden(c) && !c.is_whitespace());
+    // Each of the first two would match no action, which people would decide by the link.
+    let why = if patterns.iter().any(|it| is_quoted(it)) {
+        "a pattern is in quotes: leave them out"
+    } else if list.contains(is_unusual) {
+        "it has a `;`, a line's end or a character that does not show: patterns are separated by commas, and `*` is for \
+         any text"
+    } else if patterns.iter().any(|it| it.is_empty()) {
+        "it must be a list of action descriptions, separated by commas, with `*` for any text"
+    } else {
+        return Ok(patterns.into_iter().map(normalize).collect());
+    };
+    Err(unusable(PATTERNS, why))
 }
 
 /// Which decisions require sign-in; `None` if none does.
@@ -161,6 +168,26 @@ mod tests {
             (vec![entra, some, TENANT, ON], "HO_REQUIRE_ENTRA_FOR"),
             (
                 vec![("HO_REQUIRE_ENTRA_FOR", "a,,b"), TENANT, ON],
+                "HO_REQUIRE_ENTRA_FOR",
+            ),
+            (
+                vec![("HO_REQUIRE_ENTRA_FOR", "\"Delete*\""), TENANT, ON],
+                "HO_REQUIRE_ENTRA_FOR",
+            ),
+            (
+                vec![("HO_REQUIRE_ENTRA_FOR", "Pay*, 'Delete*'"), TENANT, ON],
+                "HO_REQUIRE_ENTRA_FOR",
+            ),
+            (
+                vec![("HO_REQUIRE_ENTRA_FOR", "Delete*;Pay*"), TENANT, ON],
+                "HO_REQUIRE_ENTRA_FOR",
+            ),
+            (
+                vec![("HO_REQUIRE_ENTRA_FOR", "Delete*\nPay*"), TENANT, ON],
+                "HO_REQUIRE_ENTRA_FOR",
+            ),
+            (
+                vec![("HO_REQUIRE_ENTRA_FOR", "\u{feff}Delete*"), TENANT, ON],
                 "HO_REQUIRE_ENTRA_FOR",
             ),
             (vec![("HO_IDENTITY", "Entra"), TENANT, ON], "HO_IDENTITY"),

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
+use crate::check::assert_line;
 use crate::harness::{ALICE, Log, TestGate};
+use crate::process::run;
 
 /// The status code and the body.
 async fn health(gate: &TestGate) -> (u16, Value) {
@@ -146,6 +148,9 @@ async fn any_instance_knows_of_the_sweeps_and_the_email_of_the_others() {
         "{found}"
     );
     assert_eq!(log.count("email keeps failing"), 2);
+    // The command's clock is still within the five minutes.
+    let (said, _) = run(&settings, &["check"]).await;
+    assert_line(&said, "warning", "mail", "file: failing since 2");
 
     for gate in [&one, &other] {
         std::fs::remove_file(gate.mail_folder()).unwrap();

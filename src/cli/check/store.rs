@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use human_oversight::app::{
-    Finding, check_clock, check_sweep, last_sweep, look_for_off_channels, pauses,
+    Finding, check_clock, check_mail, check_sweep, last_sweep, look_for_off_channels, pauses,
 };
 use human_oversight::config::{Config, TableSettings};
+use human_oversight::mailer::MailHealth;
 use human_oversight::store::{Store, StoreError, TableState};
 use human_oversight::values::Timestamp;
 
@@ -20,6 +21,8 @@ pub(super) struct StoreFindings {
     pub(super) clock: Finding,
     pub(super) keys: Vec<Finding>,
     pub(super) sweep: Finding,
+    /// That email does not get through, as far as the sweeps know.
+    pub(super) mail: Option<Finding>,
     /// The channels that are switched off, and since when.
     pub(super) off: Result<BTreeMap<String, Timestamp>, StoreError>,
 }
@@ -59,6 +62,8 @@ pub(super) async fn check(
         off = look_for_off_channels(&store).await;
     }
     let record = swept.as_ref().ok().cloned().flatten();
+    let failing = record.as_ref().filter(|it| it.mail_failing.is_some());
+    let mail = failing.map(|it| check_mail(config, Some(it), MailHealth::default(), now()));
     let sweep = if has_keys {
         check_sweep(config, swept, now())
     } else {
@@ -70,6 +75,7 @@ pub(super) async fn check(
         clock: check_clock(store.clock_difference()),
         keys: check_keys(settings, record.as_ref()),
         sweep,
+        mail,
         off,
     })
 }
