@@ -66,8 +66,8 @@ pub use claim::ClaimResult;
 pub use coverage::{Claimed, Counts, Coverage, Mismatch, Performed, Unsettled};
 pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
 pub use decision::{
-    Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict,
-    join_lines, join_question, join_words,
+    Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict, Words,
+    join_lines,
 };
 pub use delivery::{
     Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,

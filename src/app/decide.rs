@@ -9,7 +9,7 @@ use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::{
     Approval, Assurance, Ballot, CheckedForm, CodeCheck, DecisionResult, DecisionStep, GrantWish,
-    State, Verdict, join_lines, join_words,
+    State, Verdict, Words, join_lines,
 };
 use crate::keys::FormPurpose;
 use crate::store::RowVersion;
@@ -257,7 +257,12 @@ impl App {
             comment: if is_v1_rejection {
                 let typed = join_lines(form.comment.as_deref(), form.words.as_deref());
                 let typed = join_lines(typed.as_deref(), form.question.as_deref());
-                join_words(form.preset.as_deref(), typed.as_deref())
+                let words = Words {
+                    preset: form.preset.clone(),
+                    comment: typed,
+                    question: None,
+                };
+                words.shown()
             } else {
                 form.comment.clone()
             },

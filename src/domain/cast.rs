@@ -108,9 +108,7 @@ impl Approval {
                 address: self.approvers[ballot.person].address.clone(),
                 assurance,
             },
-            preset: ballot.preset.clone(),
-            comment: ballot.comment.clone(),
-            question: ballot.question.clone(),
+            words: ballot.words.clone(),
             at: ballot.at,
             run_by,
         })

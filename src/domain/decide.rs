@@ -3,7 +3,7 @@
 use super::approval::Approval;
 use super::approver::MAX_WRONG_CODES;
 use super::decision::{
-    Assurance, Decision, LateDecision, Proposal, SignInFault, Verdict, join_lines,
+    Assurance, Decision, LateDecision, Proposal, SignInFault, Verdict, Words, join_lines,
 };
 use super::execution::Execution;
 use super::grant::GrantWish;
@@ -217,18 +217,14 @@ impl Approval {
     pub fn record_decision(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
         let Proposal {
             by,
-            preset,
-            comment,
-            question,
+            words,
             at,
             run_by,
         } = proposal;
         let person = by.person().cloned();
         let decision = Decision {
             by,
-            preset,
-            comment,
-            question,
+            words,
             at,
             receipt,
         };
@@ -340,12 +336,14 @@ impl Approval {
                 (Assurance::Link, CodeCheck::Missing | CodeCheck::Wrong) => Assurance::LinkOnly,
                 (assurance, _) => assurance,
             },
-            preset: form
-                .preset
-                .clone()
-                .filter(|_| form.verdict == Verdict::Reject),
-            comment,
-            question: form.question.clone(),
+            words: Words {
+                preset: form
+                    .preset
+                    .clone()
+                    .filter(|_| form.verdict == Verdict::Reject),
+                comment,
+                question: form.question.clone(),
+            },
             ..ballot
         })
     }
@@ -365,10 +363,9 @@ impl Approval {
         if let Some(vote) = self.vote_of(form) {
             return vote.ballot.verdict == form.verdict;
         }
-        self.signed_decision().is_some_and(|(decided, _)| {
-            let address = &self.approvers[form.approver].address;
-            decided.verdict() == form.verdict && decided.by.person() == Some(address)
-        })
+        let address = &self.approvers[form.approver].address;
+        let decided_by = self.decision().and_then(|it| it.by.person());
+        self.verdict() == Some(form.verdict) && decided_by == Some(address)
     }
 }
 
