@@ -28,6 +28,7 @@ mod delivery;
 mod escalate;
 mod execution;
 mod expire;
+mod form;
 mod give;
 mod grant;
 mod grants;
@@ -64,7 +65,7 @@ pub use budget::{Bucket, Budget, Budgets, Charge, Exhausted, Usage};
 pub use choice::Choice;
 pub use claim::ClaimResult;
 pub use coverage::{Claimed, Counts, Coverage, Mismatch, Performed, Unsettled};
-pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
+pub use decide::{CheckedDecision, DecisionStep};
 pub use decision::{
     Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict, Words,
     join_lines,
@@ -74,6 +75,7 @@ pub use delivery::{
     NotificationSettings, SendAttempt, SendResult,
 };
 pub use execution::{Claim, Execution, Revocation, Revoker};
+pub use form::{CheckedForm, CodeCheck, DecisionResult};
 pub use grant::{Grant, GrantEnd, GrantScope, GrantTerms, GrantWish, SignedGrant};
 pub use grants::{GrantState, Grants, HeldGrant, NotAdded};
 pub use hand_over::{HandOverStep, HandOverWish};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::approval::Approval;
-use super::decide::CheckedForm;
 use super::decision::{Assurance, Decider, Proposal, Verdict};
+use super::form::CheckedForm;
 use super::history::EventKind;
 use super::plan::{Tally, ballots_of, counted};
 use super::state::Status;

@@ -3,7 +3,7 @@
 
 use super::approval::Approval;
 use super::approver::Approver;
-use super::decide::{CheckedForm, DecisionResult, verify_code};
+use super::form::{CheckedForm, DecisionResult};
 use super::history::EventKind;
 use super::plan::{HandOver, Plan, counted};
 use super::seat::Role;
@@ -94,7 +94,7 @@ impl Approval {
         }
         form.sign_in.map_err(DecisionResult::SignInRefused)?;
         let approver = &mut self.approvers[form.approver];
-        verify_code(form, &mut approver.wrong_hand_over_codes)?;
+        form.verify_code(&mut approver.wrong_hand_over_codes)?;
         Ok(receiver.clone())
     }
 
