@@ -191,6 +191,10 @@ impl DeliveryState {
         }
     }
 
+    pub(super) fn is_due(self, now: Timestamp) -> bool {
+        self.due_at().is_some_and(|at| at <= now)
+    }
+
     /// The time that belongs to it.
     pub fn at(self) -> Timestamp {
         match self {
@@ -248,10 +252,6 @@ impl Delivery {
     /// Whether none has arrived or will.
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.state, DeliveryState::Failed(_)) && !self.arrived_before
-    }
-
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.state.due_at().is_some_and(|at| at <= now)
     }
 
     /// Drops it, unless it is being sent or no more attempts are made. One whose lease has ended without a result may have

@@ -49,7 +49,7 @@ impl Approver {
     }
 
     fn give_up_due(&mut self, now: Timestamp) -> Vec<Notice> {
-        let due = self.deliveries.iter_mut().filter(|it| it.is_due(now));
+        let due = self.deliveries.iter_mut().filter(|it| it.state.is_due(now));
         due.map(|delivery| {
             delivery.state = DeliveryState::Failed(now);
             delivery.fault = Some(DeliveryFault::Refused);
@@ -59,7 +59,7 @@ impl Approver {
     }
 
     fn drop_due(&mut self, notice: Notice, now: Timestamp) {
-        let due = self.deliveries.iter_mut().filter(|it| it.is_due(now));
+        let due = self.deliveries.iter_mut().filter(|it| it.state.is_due(now));
         for delivery in due.filter(|it| it.notice == notice) {
             delivery.state = DeliveryState::Dropped(now);
         }
