@@ -269,7 +269,10 @@ impl App {
             typed: form.typed(),
         };
         match approval.judge_form(&decision, now) {
-            DecisionStep::Sign(ballot) => self.record_ballot(approval, ballot),
+            DecisionStep::Sign(ballot) => {
+                self.record_ballot(approval, ballot)?;
+                Ok(DecisionResult::Recorded)
+            }
             DecisionStep::Done(result) => Ok(result),
         }
     }
@@ -282,7 +285,7 @@ impl App {
         &self,
         approval: &mut Approval,
         ballot: Ballot,
-    ) -> Result<DecisionResult, Error> {
+    ) -> Result<(), Error> {
         let (keys, issuer) = (&self.receipt_keys, &self.base_url);
         let proposal = approval.proposal(&ballot, self.config.run_within);
         if let Some(vote) = keys.sign_vote(issuer, approval, &ballot)? {
@@ -292,7 +295,7 @@ impl App {
             let receipt = keys.sign(issuer, approval, &proposal)?;
             approval.record_decision(proposal, receipt);
         }
-        Ok(DecisionResult::Recorded)
+        Ok(())
     }
 
     pub(super) fn check_code(

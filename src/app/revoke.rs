@@ -53,7 +53,10 @@ impl App {
         let revoking =
             self.judge_code_form(loaded, caller, form, purpose, |approval, form, now| {
                 let result = match approval.judge_revocation(form, now) {
-                    RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
+                    RevocationStep::Sign(by) => {
+                        self.record_revocation(approval, by, now)?;
+                        DecisionResult::Revoked
+                    }
                     RevocationStep::Vote(ballot) => {
                         self.record_ballot(approval, ballot)?;
                         DecisionResult::Revoked
@@ -111,13 +114,12 @@ impl App {
         approval: &mut Approval,
         by: Revoker,
         now: Timestamp,
-    ) -> Result<DecisionResult, Error> {
+    ) -> Result<(), Error> {
         let keys = &self.receipt_keys;
         let proof = keys.sign_revocation(&self.base_url, approval, &by, now)?;
         let proof = proof.ok_or_else(|| Error::invalid_transition(approval, now))?;
         let recorded = approval.record_revocation(Revocation { by, proof }, now);
-        recorded.map_err(|_| Error::invalid_transition(approval, now))?;
-        Ok(DecisionResult::Revoked)
+        recorded.map_err(|_| Error::invalid_transition(approval, now))
     }
 }
 

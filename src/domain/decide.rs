@@ -101,7 +101,7 @@ impl Approval {
     }
 
     /// Records a signed proposal from [`Approval::judge_form`], in the same write.
-    pub fn record_decision(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
+    pub fn record_decision(&mut self, proposal: Proposal, receipt: String) {
         let Proposal {
             by,
             words,
@@ -128,7 +128,6 @@ impl Approval {
             None => (State::Rejected(decision), EventKind::Rejected),
         };
         self.close(state, what, person, at);
-        DecisionResult::Recorded
     }
 
     /// A rejection that only people read needs no code, since a forged one is harmless.

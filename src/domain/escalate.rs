@@ -6,7 +6,7 @@ use super::approval::Approval;
 use super::approver::Approver;
 use super::history::EventKind;
 use super::plan::{Escalation, Tally};
-use super::seat::Role;
+use super::seat::{Role, is_taken};
 use super::state::Status;
 use super::vote::{Ballot, Place, Vote};
 use crate::values::Timestamp;
@@ -105,8 +105,7 @@ impl Approval {
             Role::EscalatedFor(substitute) => escalated_at.is_some_and(|it| substitute.covers(it)),
         };
         let roles = self.plan.roles_of(person, place);
-        let open =
-            roles.filter(|(seat, role)| may_vote(*role) && !self.plan.is_taken(*seat, before));
+        let open = roles.filter(|(seat, role)| may_vote(*role) && !is_taken(*seat, before));
         open.map(|(seat, _)| seat).collect()
     }
 
@@ -139,10 +138,12 @@ impl Approval {
             .unwrap_or(person)
     }
 
-    /// When a stage was opened, after these votes.
+    /// When a stage was opened: at the submit, or by the last of these votes that is for a stage before it.
     pub(super) fn opened_at(&self, stage: usize, votes: &[Vote]) -> Timestamp {
-        let requested_at = self.request.requested_at;
-        self.plan.opened_at(stage, votes, requested_at)
+        let earlier = votes.iter().map(|vote| &vote.ballot);
+        let earlier = earlier.filter(|ballot| ballot.place.stage < stage);
+        let last = earlier.map(|ballot| ballot.at).max();
+        last.unwrap_or(self.request.requested_at)
     }
 
     /// When the open stage of a pending request can be approved, while that is ahead.

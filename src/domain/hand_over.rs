@@ -6,7 +6,7 @@ use super::approver::Approver;
 use super::form::{CheckedForm, DecisionResult};
 use super::history::EventKind;
 use super::plan::{HandOver, Plan, counted};
-use super::seat::Role;
+use super::seat::{Role, is_taken};
 use super::state::Status;
 use super::vote::Place;
 use crate::policy::MAX_PEOPLE;
@@ -112,7 +112,7 @@ impl Approval {
         let has_voted = self.ballot_of(person).is_some();
         let seats = self.plan.unmet(&ballots);
         let mut seats = seats.flat_map(|place| self.plan.roles_of(person, place));
-        !has_voted && seats.any(|(seat, _)| !self.plan.is_taken(seat, &self.votes))
+        !has_voted && seats.any(|(seat, _)| !is_taken(seat, &self.votes))
     }
 
     /// Whether an address is that of a person who is not yet among the approvers, and for whom the agent does not act.
