@@ -40,6 +40,7 @@ mod notices;
 mod outbox;
 mod pause;
 mod pause_log;
+mod place;
 mod plan;
 mod precedent;
 mod reach;

@@ -53,6 +53,13 @@ impl Approver {
         deliveries.find(|delivery| delivery.notice == Notice::Request)
     }
 
+    /// Whether they are asked, or will be as soon as the email can be sent: not if they had left the operator's list
+    /// before.
+    pub fn is_asked(&self) -> bool {
+        let request = self.request_delivery();
+        request.is_some_and(|it| !it.has_failed() || it.attempts > 0)
+    }
+
     /// Whether the request may have reached them.
     pub(super) fn was_asked(&self) -> bool {
         self.deliveries
