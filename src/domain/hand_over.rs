@@ -157,11 +157,11 @@ impl Approval {
             let is_new = first.is_some_and(|first| it.to == first + index) && it.from < it.to;
             let length = it.reason.chars().count();
             let others = || self.approvers.iter().take(it.to);
-            let is_last = !hand_overs[..index]
+            let is_first = !hand_overs[..index]
                 .iter()
                 .any(|other| other.from == it.from);
             is_new
-                && is_last
+                && is_first
                 && (1..=HandOver::REASON_CHARS).contains(&length)
                 && it.at < self.request.expires_at
                 && !others().any(|other| {

@@ -26,7 +26,7 @@ pub struct StandingEvent {
     pub number: usize,
     pub at: Timestamp,
     pub fact: StandingFact,
-    /// Whether the giver of the grant has yet to get, or be spared, the notice of its end.
+    /// Whether the giver's notice of the end of the grant is still to be queued or dropped.
     pub concerns_giver: bool,
 }
 
