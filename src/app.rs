@@ -66,7 +66,7 @@ pub use accounts::OwnerAccounts;
 pub use assemble::AssembleError;
 pub use calls::{Call, Calls};
 pub use changes::ChangeNotifier;
-pub use code_form::CodeForm;
+pub use code_form::{CodeForm, Judged};
 pub use decide::DecisionForm;
 pub use delivery_reports::NonDelivery;
 pub use error::{ConflictReason, Error};

@@ -6,11 +6,17 @@
 //! [`Approval`], apply a transition, and store the result on condition that the stored row has not
 //! changed since it was read.
 //!
-//! Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `execution`, `delivery`, `outbox`, `approver`, `history`, joined in
-//! `approval`. Transitions, one file each: `decide`, `cast`, `give`, `hand_over`, `revoke`, `claim`, `withdraw`,
-//! `deliver`, `non_delivery`, `unlisted`, `notices`, `tell`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
-//! against its own history. `pause`, `budget`, `grant` and `grants` are about no single request, with `standing_outbox` and
-//! `pause_log` for what channels get of them; `rejection`, `superseded` and `precedent` about earlier ones.
+//! - Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `assurance`, `execution`, `delivery`, `outbox`,
+//!   `approver`, `history`, joined in `approval`. `form` is what an approver submits.
+//! - Transitions, one file each: `decide`, `cast`, `give`, `hand_over`, `revoke`, `claim`, `withdraw`, `escalate`,
+//!   `deliver`, `non_delivery`, `unlisted`, `notices`, `tell`, `resend`, `expire`.
+//! - The rules of a plan: `seat` says who votes in which seat, `place` for which ask, and `reach` whether the plan can
+//!   still be met.
+//! - Checks of a stored approval: `consistency` against its own history, `vote_fault` of its votes.
+//! - About no single request: `pause`, `budget`, `limit`, `wrong_codes`, `grant` and `grants`, with `standing_outbox` and
+//!   `pause_log` for what channels get of them; `coverage` compares what really happened with the approvals.
+//! - About earlier requests: `rejection`, `superseded`, `precedent`.
+//! - `word` declares enums whose variants are stored as words.
 
 mod approval;
 mod approver;
@@ -28,6 +34,7 @@ mod delivery;
 mod escalate;
 mod execution;
 mod expire;
+mod form;
 mod give;
 mod grant;
 mod grants;
@@ -39,6 +46,7 @@ mod notices;
 mod outbox;
 mod pause;
 mod pause_log;
+mod place;
 mod plan;
 mod precedent;
 mod reach;
@@ -64,16 +72,17 @@ pub use budget::{Bucket, Budget, Budgets, Charge, Exhausted, Usage};
 pub use choice::Choice;
 pub use claim::ClaimResult;
 pub use coverage::{Claimed, Counts, Coverage, Mismatch, Performed, Unsettled};
-pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
+pub use decide::{CheckedDecision, DecisionStep};
 pub use decision::{
-    Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict,
-    join_lines, join_question, join_words,
+    Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict, Words,
+    join_lines,
 };
 pub use delivery::{
     Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,
     NotificationSettings, SendAttempt, SendResult,
 };
 pub use execution::{Claim, Execution, Revocation, Revoker};
+pub use form::{CheckedForm, CodeCheck, DecisionResult};
 pub use grant::{Grant, GrantEnd, GrantScope, GrantTerms, GrantWish, SignedGrant};
 pub use grants::{GrantState, Grants, HeldGrant, NotAdded};
 pub use hand_over::{HandOverStep, HandOverWish};

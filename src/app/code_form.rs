@@ -4,7 +4,7 @@ use super::error::Error;
 use super::form_load::{FormKind, LoadedForm};
 use super::identify::{Caller, Identified};
 use super::state::App;
-use crate::domain::{Approval, CheckedForm, DecisionResult, Verdict};
+use crate::domain::{Approval, CheckedForm, DecisionResult};
 use crate::keys::FormPurpose;
 use crate::store::Versioned;
 use crate::values::{ApprovalId, Timestamp};
@@ -18,8 +18,24 @@ pub struct CodeForm {
     pub code: String,
 }
 
-/// What a form did to a request.
-pub(super) type Judged = (Approval, (Identified, DecisionResult));
+/// A request after a form, and what the form did.
+pub struct Judged {
+    pub approval: Approval,
+    /// Who sent the form.
+    pub identified: Identified,
+    pub result: DecisionResult,
+}
+
+impl Judged {
+    /// A form that changed nothing, since the codes of its sender are held back.
+    pub(super) fn held_back(loaded: LoadedForm, result: DecisionResult) -> Self {
+        Self {
+            approval: loaded.row.approval,
+            identified: loaded.identified,
+            result,
+        }
+    }
+}
 
 impl App {
     /// Loads a request for one of its approvers, unless their codes are held back: then what becomes of the form.
@@ -40,7 +56,7 @@ impl App {
         let loaded = self.load_for_form(id, caller, kind).await?;
         Ok(match loaded.hold.held {
             None => Ok(loaded),
-            Some(held) => Err((loaded.row.approval, (loaded.identified, held))),
+            Some(held) => Err(Judged::held_back(loaded, held)),
         })
     }
 
@@ -55,11 +71,12 @@ impl App {
         form: &CodeForm,
         purpose: FormPurpose,
         mut judge: impl FnMut(&mut Approval, &CheckedForm, Timestamp) -> Result<DecisionResult, Error>,
-    ) -> Result<(Versioned, (Identified, DecisionResult)), Error> {
+    ) -> Result<(Versioned, Identified, DecisionResult), Error> {
         let LoadedForm { row, hold, .. } = loaded;
         let judging = self.update(row, |approval, now| {
             let identified = self.identify(approval, caller)?;
-            let checked = self.check_form(form, purpose, identified, approval);
+            let secrets = (form.csrf_token.as_str(), form.code.as_str());
+            let checked = self.check_form(secrets, purpose, identified, approval);
             Ok((identified, judge(approval, &checked, now)?))
         });
         let (row, (identified, result)) = judging.await?;
@@ -68,39 +85,31 @@ impl App {
                 .await?;
         }
         drop(hold);
-        Ok((row, (identified, result)))
+        Ok((row, identified, result))
     }
 
-    /// Checks the secrets in a form that decides nothing.
+    /// Checks the CSRF token and the one-time code of a form.
     pub(super) fn check_form(
         &self,
-        form: &CodeForm,
+        (token, code): (&str, &str),
         purpose: FormPurpose,
-        Identified {
+        identified: Identified,
+        approval: &Approval,
+    ) -> CheckedForm {
+        let Identified {
             approver,
             assurance,
             sign_in,
             ..
-        }: Identified,
-        approval: &Approval,
-    ) -> CheckedForm {
-        let (keys, token) = (&self.link_keys, &form.csrf_token);
+        } = identified;
+        let keys = &self.link_keys;
         CheckedForm {
-            unlisted: Vec::new(),
-            aliases: self.aliases_of(approval, approver, assurance),
-            has_valid_token: keys.verify_csrf_token(approval, approver, purpose, token),
-            code: self.check_code(approval, approver, &form.code),
             approver,
+            aliases: self.aliases_of(approval, approver, assurance),
             assurance,
             sign_in,
-            verdict: Verdict::Reject,
-            preset: None,
-            comment: None,
-            grant: None,
-            votes: None,
-            words: None,
-            question: None,
-            typed: 0,
+            has_valid_token: keys.verify_csrf_token(approval, approver, purpose, token),
+            code: self.check_code(approval, approver, code),
         }
     }
 }

@@ -40,11 +40,9 @@ pub(super) struct CodeHold {
     pub(super) _turn: Option<CodeTurn>,
 }
 
-impl CodesRead {
-    /// The name of a person's row.
-    pub(super) fn name_of(address: &Address) -> String {
-        hex(&sha256(address.person().as_bytes()))
-    }
+/// The name of a person's row.
+pub(super) fn name_of(address: &Address) -> String {
+    hex(&sha256(address.person().as_bytes()))
 }
 
 impl App {
@@ -66,7 +64,7 @@ impl App {
                 _turn: None,
             });
         }
-        let name = CodesRead::name_of(&approval.approvers[identified.approver].address);
+        let name = name_of(&approval.approvers[identified.approver].address);
         let read = match read.filter(|it| it.name == name) {
             Some(read) => read,
             None => self.read_codes(&name).await,
@@ -119,7 +117,7 @@ impl App {
 
     async fn try_count(&self, address: &Address) -> Result<(), StoreError> {
         let now = self.now();
-        let name = CodesRead::name_of(address);
+        let name = name_of(address);
         let (mut row, codes) = self.read_wrong_codes(&name).await?;
         row.columns = encode(WrongCodes::add(codes, now));
         self.store.put_standing(row, now).await.map(drop)

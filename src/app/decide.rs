@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::code_form::CodeForm;
+use super::code_form::{CodeForm, Judged};
 use super::error::Error;
 use super::form_load::{FormKind, LoadedForm};
 use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::{
-    Approval, Assurance, Ballot, CheckedForm, CodeCheck, DecisionResult, DecisionStep, GrantWish,
-    State, Verdict, join_lines, join_words,
+    Approval, Assurance, Ballot, CheckedDecision, CodeCheck, DecisionResult, DecisionStep,
+    GrantWish, State, Verdict, Words, join_lines,
 };
 use crate::keys::FormPurpose;
 use crate::store::RowVersion;
@@ -66,7 +66,7 @@ impl App {
         id: &ApprovalId,
         caller: &Caller,
         form: &DecisionForm,
-    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+    ) -> Result<Judged, Error> {
         let loaded = self.load_for_form(id, caller, form.kind(caller)).await?;
         self.check_machine_clock()?;
         match (loaded.hold.held, form.verdict) {
@@ -80,8 +80,7 @@ impl App {
                     ..form.clone()
                 };
                 let mut rejected = self.record_form(loaded, caller, form).await?;
-                let result = &mut rejected.1.1;
-                *result = match (*result, held) {
+                rejected.result = match (rejected.result, held) {
                     (DecisionResult::CommentMissing, held) if has_code => held,
                     (DecisionResult::Recorded, DecisionResult::CodesHeld { until }) if has_code => {
                         DecisionResult::RejectedWithoutCode { until }
@@ -90,7 +89,7 @@ impl App {
                 };
                 Ok(rejected)
             }
-            (Some(held), Verdict::Approve) => Ok((loaded.row.approval, (loaded.identified, held))),
+            (Some(held), Verdict::Approve) => Ok(Judged::held_back(loaded, held)),
         }
     }
 
@@ -100,7 +99,7 @@ impl App {
         loaded: LoadedForm,
         caller: &Caller,
         form: &DecisionForm,
-    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+    ) -> Result<Judged, Error> {
         let LoadedForm {
             row,
             identified,
@@ -132,13 +131,12 @@ impl App {
                 }
                 _ => self.lease_for_channels(approval, now),
             };
-            Ok(((identified, result), leased, is_new))
+            Ok((identified, result, leased, is_new))
         });
         let (updated, known) = tokio::join!(updating, self.read_rejections(known));
-        let (row, (mut decided, leased, is_new)) = updated?;
+        let (row, (identified, mut result, leased, is_new)) = updated?;
         let approval = self.notify_in_background(row, leased);
         // The row of a rejection shows whether its code was right.
-        let (identified, result) = decided;
         let (approver, typed) = (identified.approver, &form.code);
         let is_wrong_rejection = form.verdict == Verdict::Reject
             && result == DecisionResult::Recorded
@@ -148,21 +146,25 @@ impl App {
             self.count_wrong_code(&approval, approver).await?;
         }
         drop(hold);
-        if decided.1 == DecisionResult::Recorded {
+        if result == DecisionResult::Recorded {
             self.keep_decision_in_background(&approval);
             self.keep_rejection(&approval, known).await;
         }
-        if let Some(wish) = wish.filter(|_| decided.1 == DecisionResult::Recorded) {
+        if let Some(wish) = wish.filter(|_| result == DecisionResult::Recorded) {
             // A form that was sent again, after a lost answer, gives nothing.
             let is_given = match is_new {
                 true => self.give_grant(&approval, wish, voided).await,
                 false => self.grant_given_with(&approval, approver).await.is_some(),
             };
             if !is_given {
-                decided.1 = DecisionResult::GrantNotGiven;
+                result = DecisionResult::GrantNotGiven;
             }
         }
-        Ok((approval, decided))
+        Ok(Judged {
+            approval,
+            identified,
+            result,
+        })
     }
 
     /// Whether a form is about to reject. What is not yet stored may still change that.
@@ -184,7 +186,7 @@ impl App {
         id: &ApprovalId,
         caller: &Caller,
         form: &CodeForm,
-    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+    ) -> Result<Judged, Error> {
         if !self.withholds_values() {
             return Err(Error::Forbidden("With HO_ROWS=1 no value is withheld."));
         }
@@ -199,8 +201,12 @@ impl App {
             FormPurpose::Reveal,
             |approval, form, _| Ok(approval.judge_reveal(form)),
         );
-        let (row, revealed) = judging.await?;
-        Ok((row.approval, revealed))
+        let (row, identified, result) = judging.await?;
+        Ok(Judged {
+            approval: row.approval,
+            identified,
+            result,
+        })
     }
 
     /// Whether pages opened by link withhold values: a row of version 1 cannot count the codes that show them.
@@ -219,12 +225,7 @@ impl App {
     fn apply(
         &self,
         form: &DecisionForm,
-        Identified {
-            approver,
-            assurance,
-            sign_in,
-            ..
-        }: Identified,
+        identified: Identified,
         approval: &mut Approval,
         now: Timestamp,
     ) -> Result<DecisionResult, Error> {
@@ -236,28 +237,28 @@ impl App {
         // came by the link alone.
         let is_v1_rejection =
             self.config.rows.version == RowVersion::V1 && form.verdict == Verdict::Reject;
-        let token = &form.csrf_token;
+        let secrets = (form.csrf_token.as_str(), form.code.as_str());
+        let mut checked = self.check_form(secrets, FormPurpose::Decision, identified, approval);
+        if is_v1_rejection {
+            checked.code = CodeCheck::Right;
+        }
         let allowed = &self.config.allowed_approvers;
         let people = approval.approvers.iter().enumerate();
         let unlisted = people.filter(|(_, it)| !allowed.allows(&it.address));
-        let checked = CheckedForm {
+        let decision = CheckedDecision {
+            form: checked,
             unlisted: unlisted.map(|(person, _)| person).collect(),
-            aliases: self.aliases_of(approval, approver, assurance),
-            approver,
-            assurance,
-            sign_in,
-            has_valid_token: self.link_keys.verify_csrf_token(
-                approval,
-                approver,
-                FormPurpose::Decision,
-                token,
-            ),
             verdict: form.verdict,
             preset: form.preset.clone().filter(|_| !is_v1_rejection),
             comment: if is_v1_rejection {
                 let typed = join_lines(form.comment.as_deref(), form.words.as_deref());
                 let typed = join_lines(typed.as_deref(), form.question.as_deref());
-                join_words(form.preset.as_deref(), typed.as_deref())
+                let words = Words {
+                    preset: form.preset.clone(),
+                    comment: typed,
+                    question: None,
+                };
+                words.shown()
             } else {
                 form.comment.clone()
             },
@@ -266,14 +267,12 @@ impl App {
             words: form.words.clone().filter(|_| !is_v1_rejection),
             question: form.question.clone().filter(|_| !is_v1_rejection),
             typed: form.typed(),
-            code: if is_v1_rejection {
-                CodeCheck::Right
-            } else {
-                self.check_code(approval, approver, &form.code)
-            },
         };
-        match approval.judge_form(&checked, now) {
-            DecisionStep::Sign(ballot) => self.record_ballot(approval, ballot),
+        match approval.judge_form(&decision, now) {
+            DecisionStep::Sign(ballot) => {
+                self.record_ballot(approval, ballot)?;
+                Ok(DecisionResult::Recorded)
+            }
             DecisionStep::Done(result) => Ok(result),
         }
     }
@@ -286,7 +285,7 @@ impl App {
         &self,
         approval: &mut Approval,
         ballot: Ballot,
-    ) -> Result<DecisionResult, Error> {
+    ) -> Result<(), Error> {
         let (keys, issuer) = (&self.receipt_keys, &self.base_url);
         let proposal = approval.proposal(&ballot, self.config.run_within);
         if let Some(vote) = keys.sign_vote(issuer, approval, &ballot)? {
@@ -296,7 +295,7 @@ impl App {
             let receipt = keys.sign(issuer, approval, &proposal)?;
             approval.record_decision(proposal, receipt);
         }
-        Ok(DecisionResult::Recorded)
+        Ok(())
     }
 
     pub(super) fn check_code(

@@ -1,6 +1,6 @@
 //! Loads the request of a form, and side by side with its row what the form may need: on tables each is a round trip.
 
-use super::code_holds::{CodeHold, CodesRead};
+use super::code_holds::{self, CodeHold};
 use super::error::Error;
 use super::identify::{Caller, Identified};
 use super::state::App;
@@ -79,7 +79,7 @@ impl App {
 
     /// The token of pages that are shown to an approver.
     pub fn page_token(&self, approval: &Approval, approver: usize) -> String {
-        let person = CodesRead::name_of(&approval.approvers[approver].address);
+        let person = code_holds::name_of(&approval.approvers[approver].address);
         self.link_keys
             .page_token(&approval.request.id, &person, self.now())
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::code_form::CodeForm;
+use super::code_form::{CodeForm, Judged};
 use super::error::Error;
 use super::grant_rows;
-use super::identify::{Caller, Identified};
+use super::identify::Caller;
 use super::state::App;
 use crate::domain::{Approval, DecisionResult, GrantEnd, GrantScope, HeldGrant, Request};
 use crate::keys::FormPurpose;
@@ -67,7 +67,7 @@ impl App {
         id: &ApprovalId,
         caller: &Caller,
         form: &CodeForm,
-    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+    ) -> Result<Judged, Error> {
         let loaded = match self.load_for_code(id, caller, form).await? {
             Ok(loaded) => loaded,
             Err(held) => return Ok(held),
@@ -79,11 +79,15 @@ impl App {
             FormPurpose::Grant,
             |approval, form, _| Ok(approval.judge_grant_revocation(form)),
         );
-        let (row, (identified, mut result)) = judging.await?;
+        let (row, identified, mut result) = judging.await?;
         if result == DecisionResult::GrantEnded && !self.end_given(&row.approval.request).await? {
             result = DecisionResult::GrantGone;
         }
-        Ok((row.approval, (identified, result)))
+        Ok(Judged {
+            approval: row.approval,
+            identified,
+            result,
+        })
     }
 
     /// Ends the grant that was given with a request, for its giver. Returns whether it was ended, now or before.

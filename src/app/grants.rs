@@ -18,7 +18,7 @@ use crate::domain::{
     Approval, Assurance, Decider, Execution, Grant, GrantEnd, GrantScope, GrantState, GrantTerms,
     GrantWish, Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
-use crate::keys::{NoKeyInForce, check_grant, keyring};
+use crate::keys::{NoKeyInForce, check_grant, random_bytes};
 use crate::policy::{Absence, Member, Policy, is_same_person};
 use crate::store::StoreError;
 use crate::values::{Address, ApprovalId, Owner, Timestamp};
@@ -246,7 +246,7 @@ impl App {
         wish: GrantWish,
         voided: u64,
     ) -> Result<bool, StoreError> {
-        let id = hex(&keyring::random_bytes::<8>());
+        let id = hex(&random_bytes::<8>());
         let grant = approval.grant(wish, id.clone());
         let is_accepted = |it: &Grant| self.grant_terms(approval, &it.giver).is_some();
         let Some(grant) = grant.filter(is_accepted) else {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::code_form::CodeForm;
+use super::code_form::{CodeForm, Judged};
 use super::error::Error;
-use super::identify::{Caller, Identified};
+use super::identify::Caller;
 use super::notify::Leased;
 use super::state::App;
 use crate::domain::{Approval, Assurance, DecisionResult, HandOverStep, HandOverWish};
@@ -25,7 +25,7 @@ impl App {
         caller: &Caller,
         form: &CodeForm,
         wish: &HandOverWish,
-    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+    ) -> Result<Judged, Error> {
         if self.config.rows.version == RowVersion::V1 {
             return Err(Error::Forbidden("With HO_ROWS=1 nothing is handed over."));
         }
@@ -53,8 +53,12 @@ impl App {
             leased = self.lease(approval, now);
             Ok(DecisionResult::HandedOver)
         });
-        let (row, handed_over) = handing.await?;
-        Ok((self.notify_in_background(row, leased), handed_over))
+        let (row, identified, result) = handing.await?;
+        Ok(Judged {
+            approval: self.notify_in_background(row, leased),
+            identified,
+            result,
+        })
     }
 
     /// The people to whom an approver may hand their seat: of the groups that were asked for it, as the policy has them

@@ -13,7 +13,7 @@ use crate::values::Timestamp;
 /// # Errors
 /// The store's own, also where one of them cannot be trusted.
 pub(super) async fn standing(store: &Store) -> Result<Vec<Pause>, StoreError> {
-    // The start of this process creates the table; no later call does.
+    // A gate creates the table here, once; its loss later on is an error, never an empty list.
     store.prepare().await?;
     let rows = store.standing_of(StandingKind::Pause);
     let (rows, ()) = tokio::try_join!(rows, store.ensure_standing_is_whole())?;

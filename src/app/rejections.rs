@@ -42,7 +42,7 @@ struct RejectionEntry {
 }
 
 /// What a row keeps: the rejections, and the row itself, unless there is none.
-pub(super) type Kept = Result<(Vec<Rejection>, Option<StandingRow>), StoreError>;
+pub(super) type KeptRejections = Result<(Vec<Rejection>, Option<StandingRow>), StoreError>;
 
 impl App {
     /// The rejections of like content in the time of `HO_REASK_AFTER`, while there is something to decide.
@@ -81,7 +81,11 @@ impl App {
     /// Keeps the rejection of a request, if it was rejected; returns whether that is done. A failure is logged and never
     /// costs this approver the decision. `known` is what was read meanwhile. Runs in its own task, so that a
     /// disconnected caller does not interrupt it.
-    pub(super) async fn keep_rejection(&self, approval: &Approval, known: Option<Kept>) -> bool {
+    pub(super) async fn keep_rejection(
+        &self,
+        approval: &Approval,
+        known: Option<KeptRejections>,
+    ) -> bool {
         let rejection = Rejection::of(approval).zip(self.config.reask_after);
         let Some((mut rejection, within)) = rejection else {
             return true;
@@ -112,7 +116,7 @@ impl App {
     }
 
     /// Reads the rejections that a row keeps, side by side with the write of another one.
-    pub(super) async fn read_rejections(&self, name: Option<String>) -> Option<Kept> {
+    pub(super) async fn read_rejections(&self, name: Option<String>) -> Option<KeptRejections> {
         self.config.reask_after?;
         Some(read(&self.store, &name?).await)
     }
@@ -234,7 +238,7 @@ async fn keep_by_names(
     mut rejection: Rejection,
     within: Duration,
     now: Timestamp,
-    known: Option<Kept>,
+    known: Option<KeptRejections>,
 ) -> Result<(), StoreError> {
     let mut keeping = vec![(&names[0], known)];
     for name in &names[1..] {
@@ -261,7 +265,7 @@ async fn keep(
     rejection: &Rejection,
     within: Duration,
     now: Timestamp,
-    mut known: Option<Kept>,
+    mut known: Option<KeptRejections>,
 ) -> Result<(), StoreError> {
     for attempt in 0..MAX_WRITE_ATTEMPTS {
         let new = || StandingRow::new(StandingKind::Rejection, name, BTreeMap::new());
@@ -296,7 +300,7 @@ async fn keep(
 }
 
 /// The rejections of a row, and the row; none if there is none.
-async fn read(store: &Store, name: &str) -> Kept {
+async fn read(store: &Store, name: &str) -> KeptRejections {
     match store.standing(StandingKind::Rejection, name).await? {
         None => Ok((Vec::new(), None)),
         Some(row) => {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
-use super::code_form::CodeForm;
+use super::code_form::{CodeForm, Judged};
 use super::error::{ConflictReason, Error};
 use super::grant_rows;
-use super::identify::{Caller, Identified};
+use super::identify::Caller;
 use super::notify::Leased;
 use super::state::{App, log_events};
 use crate::domain::{
@@ -28,7 +28,7 @@ impl App {
         id: &ApprovalId,
         caller: &Caller,
         form: &CodeForm,
-    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+    ) -> Result<Judged, Error> {
         check_rows_hold_revocations(&self.config.rows)?;
         let loaded = match self.load_for_code(id, caller, form).await? {
             Ok(loaded) => loaded,
@@ -36,7 +36,8 @@ impl App {
         };
         let (approval, identified) = (&loaded.row.approval, loaded.identified);
         let revokes = || {
-            let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
+            let secrets = (form.csrf_token.as_str(), form.code.as_str());
+            let checked = self.check_form(secrets, FormPurpose::Revocation, identified, approval);
             let step = approval.clone().judge_revocation(&checked, self.now());
             !matches!(step, RevocationStep::Done(_))
         };
@@ -52,7 +53,10 @@ impl App {
         let revoking =
             self.judge_code_form(loaded, caller, form, purpose, |approval, form, now| {
                 let result = match approval.judge_revocation(form, now) {
-                    RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
+                    RevocationStep::Sign(by) => {
+                        self.record_revocation(approval, by, now)?;
+                        DecisionResult::Revoked
+                    }
                     RevocationStep::Vote(ballot) => {
                         self.record_ballot(approval, ballot)?;
                         DecisionResult::Revoked
@@ -68,14 +72,18 @@ impl App {
                 };
                 Ok(result)
             });
-        let (row, revoked) = revoking.await?;
+        let (row, identified, result) = revoking.await?;
         let approval = self.notify_in_background(row, leased);
         // What was a vote may have rejected the request.
-        if revoked.1 == DecisionResult::Revoked {
+        if result == DecisionResult::Revoked {
             self.keep_decision_in_background(&approval);
             self.keep_rejection(&approval, None).await;
         }
-        Ok((approval, revoked))
+        Ok(Judged {
+            approval,
+            identified,
+            result,
+        })
     }
 
     /// Revokes an approval for the operator, as [`revoke_for_operator`].
@@ -106,13 +114,12 @@ impl App {
         approval: &mut Approval,
         by: Revoker,
         now: Timestamp,
-    ) -> Result<DecisionResult, Error> {
+    ) -> Result<(), Error> {
         let keys = &self.receipt_keys;
         let proof = keys.sign_revocation(&self.base_url, approval, &by, now)?;
         let proof = proof.ok_or_else(|| Error::invalid_transition(approval, now))?;
         let recorded = approval.record_revocation(Revocation { by, proof }, now);
-        recorded.map_err(|_| Error::invalid_transition(approval, now))?;
-        Ok(DecisionResult::Revoked)
+        recorded.map_err(|_| Error::invalid_transition(approval, now))
     }
 }
 

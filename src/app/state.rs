@@ -60,7 +60,7 @@ pub struct App {
     pub teller: Teller,
     /// The channels that are switched off.
     pub last_off_channels: LastReading<BTreeSet<String>>,
-    /// Of standing grants and pauses, by this process.
+    /// The changes of standing grants and pauses by this process.
     pub unseen_changes: UnseenChanges,
 }
 

@@ -11,7 +11,7 @@ use super::policy::{DecidedAlone, Ruling};
 use super::state::{App, log_events};
 use super::submission::{Identity, Submission};
 use crate::domain::{
-    Approval, Approver, Charge, Decider, Earlier, Plan, Proposal, Request, Verdict,
+    Approval, Approver, Charge, Decider, Earlier, Plan, Proposal, Request, Verdict, Words,
 };
 use crate::policy::Reask;
 use crate::store::{RowVersion, StoreError};
@@ -124,9 +124,10 @@ impl App {
         let now = approval.request.requested_at;
         let proposal = Proposal {
             by: decided.decider.clone(),
-            preset: None,
-            comment: decided.reason.clone(),
-            question: None,
+            words: Words {
+                comment: decided.reason.clone(),
+                ..Words::default()
+            },
             at: now,
             run_by: (decided.verdict == Verdict::Approve).then(|| decided.run_by(now + run_within)),
         };

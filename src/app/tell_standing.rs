@@ -33,29 +33,23 @@ const FIND_WITHIN: Duration = Duration::from_secs(10);
 /// The time for telling channels what changed; the next sweep continues.
 const TELL_WITHIN: Duration = Duration::from_secs(50);
 
-/// The standing rows that have something for channels.
-pub(super) struct StandingWork {
-    /// The names of rows with grants.
-    grants: Vec<String>,
-}
-
 impl App {
-    /// Finds what is due in the standing rows, and queues the notices to givers of grants in the rows of their requests.
-    pub(super) async fn find_standing_work(self: &Arc<Self>) -> StandingWork {
+    /// Finds the rows of grants that have something for channels, by their names, and queues the notices to givers in the
+    /// rows of their requests.
+    pub(super) async fn find_standing_work(self: &Arc<Self>) -> Vec<String> {
         let found = self.find_due_grants().await;
-        let grants = found.unwrap_or_else(|error| {
+        found.unwrap_or_else(|error| {
             tracing::warn!(cause = %error, "the events of standing grants cannot be read");
             Vec::new()
-        });
-        StandingWork { grants }
+        })
     }
 
-    /// Tells channels what is due, and begins nothing after `until`.
-    pub(super) async fn tell_standing(self: &Arc<Self>, work: StandingWork, until: Instant) {
+    /// Tells channels what is due of these grants and of pauses, and begins nothing after `until`.
+    pub(super) async fn tell_standing(self: &Arc<Self>, grants: Vec<String>, until: Instant) {
         if self.check_machine_clock().is_err() {
             return;
         }
-        let grants = work.grants.into_iter();
+        let grants = grants.into_iter();
         let grants = grants.take_while(|_| Instant::now() < until);
         let telling = stream::iter(grants).map(async |name| {
             if let Err(error) = self.tell_of_grants(&name).await {
@@ -72,7 +66,7 @@ impl App {
         }
     }
 
-    /// Both in their own task: no one waits for it. One such look is under way at a time.
+    /// Runs both in the background. One search is under way at a time.
     pub(super) fn tell_standing_in_background(self: &Arc<Self>) {
         if !self.unseen_changes.add() {
             return;
@@ -85,10 +79,10 @@ impl App {
                 let finding = async move { finder.find_standing_work().await };
                 // In its own task, so that a panic does not end the loop.
                 let finding = tokio::spawn(finding.in_current_span());
-                if let Ok(work) = finding.await {
+                if let Ok(grants) = finding.await {
                     let teller = app.clone();
                     let until = Instant::now() + TELL_WITHIN;
-                    let telling = async move { teller.tell_standing(work, until).await };
+                    let telling = async move { teller.tell_standing(grants, until).await };
                     app.calls.in_background(telling);
                 }
                 if app.unseen_changes.are_seen(count) {

@@ -1,4 +1,4 @@
-//! Whether a stored row can be trusted: `verify`, the lists and `purge` say the same of each.
+//! Checks whether a stored row can be trusted, the same for `verify`, the lists and `purge`.
 
 use human_oversight_protocol::types::KeySet;
 

@@ -1,13 +1,13 @@
-//! Whether something has changed that a look in the background has yet to find.
+//! Counts changes that no background search has begun to find, so that one search finds those of many.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The changes that no look has begun to find since, so that one look finds those of many.
+/// The number of such changes.
 #[derive(Default)]
 pub struct UnseenChanges(AtomicUsize);
 
 impl UnseenChanges {
-    /// Returns whether the caller has to look until [`Self::are_seen`].
+    /// Records a change. Returns whether the caller must search until [`Self::are_seen`].
     pub(super) fn add(&self) -> bool {
         self.0.fetch_add(1, Ordering::AcqRel) == 0
     }
@@ -16,7 +16,7 @@ impl UnseenChanges {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Whether there were no changes since there were this many.
+    /// Resets the number, unless there are more changes than this by now. Returns whether it did.
     pub(super) fn are_seen(&self, count: usize) -> bool {
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
         let seen = self.0.compare_exchange(count, 0, success, failure);

@@ -14,7 +14,7 @@ use super::error::Error;
 use super::state::App;
 use super::waits::Wait;
 use crate::domain::{Approval, ClaimResult, Status};
-use crate::keys::{AgentCredential, keyring};
+use crate::keys::{AgentCredential, random_bytes};
 use crate::values::{ApprovalId, Timestamp};
 
 impl App {
@@ -86,7 +86,7 @@ impl App {
             // The wait usually ends at the deadline: store the timeout before responding.
             sleep(left + Duration::from_millis(1)).await;
         }
-        let nonce = hex(&keyring::random_bytes::<16>());
+        let nonce = hex(&random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
             .update_unless_paused(id, credential, |approval, now| {
                 self.check_machine_clock()?;

@@ -9,7 +9,7 @@ use super::outbox::ChannelDelivery;
 use super::plan::{Plan, counted};
 use super::request::Request;
 use super::state::{State, Status};
-use super::vote::{Ballot, Vote};
+use super::vote::Vote;
 use crate::values::{Address, Timestamp};
 use std::time::Duration;
 
@@ -154,15 +154,25 @@ impl Approval {
         }
     }
 
+    /// What was decided.
+    pub fn verdict(&self) -> Option<Verdict> {
+        match &self.state {
+            State::Approved { .. } => Some(Verdict::Approve),
+            State::Rejected(_) => Some(Verdict::Reject),
+            _ => None,
+        }
+    }
+
     /// The question for a changed request that the agent gets: of the rejections that count, the last one that asks.
     pub fn question_for_agent(&self) -> Option<&str> {
         let State::Rejected(decision) = &self.state else {
             return None;
         };
-        decision.question_for_agent().or_else(|| {
+        let question = decision.words.question_for_agent(decision.by.assurance());
+        question.or_else(|| {
             let ballots = counted(&self.votes).into_iter().rev();
             let mut rejections = ballots.filter(|it| it.verdict == Verdict::Reject);
-            rejections.find_map(Ballot::question_for_agent)
+            rejections.find_map(|it| it.words.question_for_agent(Some(it.assurance)))
         })
     }
 
@@ -172,23 +182,14 @@ impl Approval {
             State::Approved { run_by, .. } => Some(*run_by),
             _ => None,
         };
-        let Decision {
-            by,
-            preset,
-            comment,
-            question,
-            at,
-            receipt,
-        } = self.decision()?;
+        let decision = self.decision()?;
         let proposal = Proposal {
-            by: by.clone(),
-            preset: preset.clone(),
-            comment: comment.clone(),
-            question: question.clone(),
-            at: *at,
+            by: decision.by.clone(),
+            words: decision.words.clone(),
+            at: decision.at,
             run_by,
         };
-        Some((proposal, receipt))
+        Some((proposal, &decision.receipt))
     }
 
     /// The stored time at which it was decided or otherwise closed.

@@ -53,6 +53,13 @@ impl Approver {
         deliveries.find(|delivery| delivery.notice == Notice::Request)
     }
 
+    /// Whether they are asked, or will be as soon as the email can be sent: not if they had left the operator's list
+    /// before.
+    pub fn is_asked(&self) -> bool {
+        let request = self.request_delivery();
+        request.is_some_and(|it| !it.has_failed() || it.attempts > 0)
+    }
+
     /// Whether the request may have reached them.
     pub(super) fn was_asked(&self) -> bool {
         self.deliveries
@@ -86,11 +93,11 @@ impl Approver {
         }
     }
 
-    /// Queues a notice if there is none yet. Returns whether there was none.
-    pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) -> bool {
+    /// Queues a notice for `at` if there is none yet. Returns whether there was none.
+    pub(super) fn queue_once(&mut self, notice: Notice, at: Timestamp) -> bool {
         let has_it = self.deliveries.iter().any(|one| one.notice == notice);
         if !has_it {
-            self.deliveries.push(Delivery::queued(notice, now));
+            self.deliveries.push(Delivery::queued(notice, at));
         }
         !has_it
     }
@@ -122,7 +129,7 @@ impl Approver {
             self.queue_once(Notice::Escalation, now);
         }
         self.deliveries.retain(|delivery| {
-            !was_asked || !delivery.is_due(now) || !delivery.notice.is_reminder()
+            !was_asked || !delivery.state.is_due(now) || !delivery.notice.is_reminder()
         });
     }
 
@@ -136,7 +143,9 @@ impl Approver {
         });
         self.deliveries.retain(|delivery| {
             let is_obsolete = delivery.notice == Notice::Reminder && final_was_due;
-            !delivery.is_due(now) || !delivery.notice.is_reminder() || (was_asked && !is_obsolete)
+            !delivery.state.is_due(now)
+                || !delivery.notice.is_reminder()
+                || (was_asked && !is_obsolete)
         });
     }
 }

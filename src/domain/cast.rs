@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::approval::Approval;
-use super::decide::CheckedForm;
 use super::decision::{Assurance, Decider, Proposal, Verdict};
+use super::form::CheckedForm;
 use super::history::EventKind;
 use super::plan::{Tally, ballots_of, counted};
 use super::state::Status;
@@ -108,9 +108,7 @@ impl Approval {
                 address: self.approvers[ballot.person].address.clone(),
                 assurance,
             },
-            preset: ballot.preset.clone(),
-            comment: ballot.comment.clone(),
-            question: ballot.question.clone(),
+            words: ballot.words.clone(),
             at: ballot.at,
             run_by,
         })

@@ -26,12 +26,12 @@ impl Approval {
             return choices.collect();
         }
         let choice = || {
-            let (decision, _) = self.signed_decision()?;
+            let decision = self.decision()?;
             let by = decision.by.person()?;
             let person = self.approvers.iter().position(|it| it.address == *by)?;
             Some(Choice {
                 person,
-                verdict: decision.verdict(),
+                verdict: self.verdict()?,
                 at: decision.at,
             })
         };

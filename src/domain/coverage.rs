@@ -136,11 +136,7 @@ impl Coverage {
         let mut slots: Vec<Slot> = Vec::with_capacity(approvals.len());
         let mut by_action: HashMap<String, Group> = HashMap::new();
         for (index, approval) in approvals.into_iter().enumerate() {
-            if !by_action.contains_key(&approval.action) {
-                by_action.insert(approval.action.clone(), Group::default());
-            }
-            let group = by_action.get_mut(&approval.action);
-            let group = group.expect("it was inserted");
+            let group = by_action.entry(approval.action.clone()).or_default();
             let before = group.all.slots.last().map(|&it| slots[it].reach);
             group.all.slots.push(index);
             let same = group.by_parameters.entry(approval.parameters).or_default();

@@ -62,68 +62,83 @@ impl fmt::Display for Decider {
     }
 }
 
+/// What a person wrote with a decision or a vote, or the reason of a rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// The reason that the person chose from the list, for a rejection.
+    pub preset: Option<String>,
+    pub comment: Option<String>,
+    /// What the person asks of the agent for a changed request, for a rejection.
+    pub question: Option<String>,
+}
+
+impl Words {
+    /// The reason and the comment, for people: `preset: comment`, or the one that there is.
+    pub fn shown(&self) -> Option<String> {
+        join(self.preset.as_deref(), ": ", self.comment.as_deref())
+    }
+
+    /// The same with the question, as one text.
+    pub fn shown_with_question(&self) -> Option<String> {
+        let question = self.question.as_ref();
+        let question = question.map(|it| format!("Asked for changes: {it}"));
+        join(self.shown().as_deref(), "\n", question.as_deref())
+    }
+
+    /// What the agent gets of the reason and the comment: not the comment of someone who had the link alone.
+    pub fn for_agent(&self, by: Option<Assurance>) -> Option<String> {
+        let comment = self.comment.as_deref().filter(|_| is_known(by));
+        join(self.preset.as_deref(), ": ", comment)
+    }
+
+    /// The question, where the agent gets it: under the same rule as a comment.
+    pub fn question_for_agent(&self, by: Option<Assurance>) -> Option<&str> {
+        self.question.as_deref().filter(|_| is_known(by))
+    }
+
+    /// Whether anyone with the link can have written some of them, which the agent does not get.
+    pub fn are_unproven(&self, by: Option<Assurance>) -> bool {
+        !is_known(by) && (self.comment.is_some() || self.question.is_some())
+    }
+}
+
+fn is_known(by: Option<Assurance>) -> bool {
+    by != Some(Assurance::LinkOnly)
+}
+
+/// A comment, and the words typed beside the button that rejects.
+pub fn join_lines(comment: Option<&str>, words: Option<&str>) -> Option<String> {
+    join(comment, "\n", words)
+}
+
+fn join(one: Option<&str>, between: &str, other: Option<&str>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}{between}{other}")),
+        (one, other) => one.or(other).map(str::to_owned),
+    }
+}
+
 /// A final decision with its receipt, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub by: Decider,
-    /// The reason that the person chose from the list, for a rejection.
-    pub preset: Option<String>,
-    /// The words of the person, or the reason of the rule.
-    pub comment: Option<String>,
-    /// What the person asks of the agent for a changed request, for a rejection.
-    pub question: Option<String>,
+    pub words: Words,
     pub at: Timestamp,
     /// The signed receipt, made in the same write.
     pub receipt: String,
-}
-
-impl Decision {
-    /// The reason and the comment, for people.
-    pub fn words(&self) -> Option<String> {
-        join_words(self.preset.as_deref(), self.comment.as_deref())
-    }
-
-    /// What the agent gets of them.
-    pub fn words_for_agent(&self) -> Option<String> {
-        let (preset, comment) = (self.preset.as_deref(), self.comment.as_deref());
-        words_for_agent(self.by.assurance(), preset, comment)
-    }
-
-    /// The question, where the agent gets it.
-    pub fn question_for_agent(&self) -> Option<&str> {
-        question_for_agent(self.by.assurance(), self.question.as_deref())
-    }
-
-    /// Whether anyone with the link can have written its words.
-    pub fn has_unproven_words(&self) -> bool {
-        !is_known(self.by.assurance()) && (self.comment.is_some() || self.question.is_some())
-    }
 }
 
 /// A decision that the rules allow, not yet signed and stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     pub by: Decider,
-    pub preset: Option<String>,
-    pub comment: Option<String>,
-    pub question: Option<String>,
+    pub words: Words,
     pub at: Timestamp,
     /// The deadline for claiming an approval; `None` for a rejection.
     pub run_by: Option<Timestamp>,
 }
 
 impl Proposal {
-    /// What the agent gets of the reason and the comment.
-    pub fn words_for_agent(&self) -> Option<String> {
-        let (preset, comment) = (self.preset.as_deref(), self.comment.as_deref());
-        words_for_agent(self.by.assurance(), preset, comment)
-    }
-
-    /// The question, where the agent gets it.
-    pub fn question_for_agent(&self) -> Option<&str> {
-        question_for_agent(self.by.assurance(), self.question.as_deref())
-    }
-
     pub fn verdict(&self) -> Verdict {
         if self.run_by.is_some() {
             Verdict::Approve
@@ -141,48 +156,4 @@ pub struct LateDecision {
     /// What they would have decided.
     pub verdict: Verdict,
     pub at: Timestamp,
-}
-
-/// What the agent gets of a reason and a comment: not the comment of someone who had the link alone.
-pub(super) fn words_for_agent(
-    assurance: Option<Assurance>,
-    preset: Option<&str>,
-    comment: Option<&str>,
-) -> Option<String> {
-    join_words(preset, comment.filter(|_| is_known(assurance)))
-}
-
-/// The question, where the agent gets it: under the same rule as a comment.
-pub(super) fn question_for_agent(
-    assurance: Option<Assurance>,
-    question: Option<&str>,
-) -> Option<&str> {
-    question.filter(|_| is_known(assurance))
-}
-
-fn is_known(assurance: Option<Assurance>) -> bool {
-    assurance != Some(Assurance::LinkOnly)
-}
-
-/// `preset: comment`, or the one that there is.
-pub fn join_words(preset: Option<&str>, comment: Option<&str>) -> Option<String> {
-    join(preset, ": ", comment)
-}
-
-/// A comment, and the words typed beside the button that rejects.
-pub fn join_lines(comment: Option<&str>, words: Option<&str>) -> Option<String> {
-    join(comment, "\n", words)
-}
-
-/// What a person wrote and asked, as one text.
-pub fn join_question(words: Option<&str>, question: Option<&str>) -> Option<String> {
-    let question = question.map(|it| format!("Asked for changes: {it}"));
-    join(words, "\n", question.as_deref())
-}
-
-fn join(one: Option<&str>, between: &str, other: Option<&str>) -> Option<String> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(format!("{one}{between}{other}")),
-        (one, other) => one.or(other).map(str::to_owned),
-    }
 }

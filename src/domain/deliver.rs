@@ -95,7 +95,10 @@ impl Approval {
             if let Some((notice, by)) = overtaken {
                 approver.drop_overtaken(notice, by, now);
             }
-            let due = approver.deliveries.iter_mut().filter(|one| one.is_due(now));
+            let due = approver
+                .deliveries
+                .iter_mut()
+                .filter(|one| one.state.is_due(now));
             for delivery in due.filter(|it| is_meant(it.notice)) {
                 if !settings.includes(delivery.notice, status) {
                     delivery.state = DeliveryState::Dropped(now);

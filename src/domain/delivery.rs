@@ -191,6 +191,10 @@ impl DeliveryState {
         }
     }
 
+    pub(super) fn is_due(self, now: Timestamp) -> bool {
+        self.due_at().is_some_and(|at| at <= now)
+    }
+
     /// The time that belongs to it.
     pub fn at(self) -> Timestamp {
         match self {
@@ -250,8 +254,29 @@ impl Delivery {
         matches!(self.state, DeliveryState::Failed(_)) && !self.arrived_before
     }
 
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.state.due_at().is_some_and(|at| at <= now)
+    /// Whether no more attempts are made although it may not have arrived.
+    pub fn was_given_up(&self) -> bool {
+        matches!(
+            self.state,
+            DeliveryState::Failed(_) | DeliveryState::Unknown(_)
+        )
+    }
+
+    /// A copy of this delivery, queued again for `at`.
+    pub(super) fn again(&self, at: Timestamp) -> Self {
+        Self {
+            resends: self.resends + 1,
+            arrived_before: self.may_have_arrived(),
+            ..Self::queued(self.notice, at)
+        }
+    }
+
+    pub(super) fn is_under_way(&self, now: Timestamp) -> bool {
+        match self.state {
+            DeliveryState::Sending(until) => until > now,
+            DeliveryState::Queued(at) => at <= now,
+            _ => false,
+        }
     }
 
     /// Drops it, unless it is being sent or no more attempts are made. One whose lease has ended without a result may have

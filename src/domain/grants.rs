@@ -268,8 +268,8 @@ impl Grants {
     }
 
     /// Ends the grant that was given with a request, for its giver, who revoked that approval.
-    pub fn end_given_with(&mut self, id: &ApprovalId, now: Timestamp) -> bool {
-        self.end_where(GrantEnd::Giver, now, |grant| grant.given_with == *id)
+    pub fn end_given_with(&mut self, id: &ApprovalId, now: Timestamp) {
+        self.end_where(GrantEnd::Giver, now, |grant| grant.given_with == *id);
     }
 
     /// Ends all grants that `is_meant`, and those that are about to be added.

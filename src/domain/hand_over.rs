@@ -3,10 +3,10 @@
 
 use super::approval::Approval;
 use super::approver::Approver;
-use super::decide::{CheckedForm, DecisionResult, verify_code};
+use super::form::{CheckedForm, DecisionResult};
 use super::history::EventKind;
 use super::plan::{HandOver, Plan, counted};
-use super::seat::Role;
+use super::seat::{Role, is_taken};
 use super::state::Status;
 use super::vote::Place;
 use crate::policy::MAX_PEOPLE;
@@ -94,7 +94,7 @@ impl Approval {
         }
         form.sign_in.map_err(DecisionResult::SignInRefused)?;
         let approver = &mut self.approvers[form.approver];
-        verify_code(form, &mut approver.wrong_hand_over_codes)?;
+        form.verify_code(&mut approver.wrong_hand_over_codes)?;
         Ok(receiver.clone())
     }
 
@@ -112,7 +112,7 @@ impl Approval {
         let has_voted = self.ballot_of(person).is_some();
         let seats = self.plan.unmet(&ballots);
         let mut seats = seats.flat_map(|place| self.plan.roles_of(person, place));
-        !has_voted && seats.any(|(seat, _)| !self.plan.is_taken(seat, &self.votes))
+        !has_voted && seats.any(|(seat, _)| !is_taken(seat, &self.votes))
     }
 
     /// Whether an address is that of a person who is not yet among the approvers, and for whom the agent does not act.
@@ -157,11 +157,11 @@ impl Approval {
             let is_new = first.is_some_and(|first| it.to == first + index) && it.from < it.to;
             let length = it.reason.chars().count();
             let others = || self.approvers.iter().take(it.to);
-            let is_last = !hand_overs[..index]
+            let is_first = !hand_overs[..index]
                 .iter()
                 .any(|other| other.from == it.from);
             is_new
-                && is_last
+                && is_first
                 && (1..=HandOver::REASON_CHARS).contains(&length)
                 && it.at < self.request.expires_at
                 && !others().any(|other| {

@@ -38,13 +38,8 @@ impl Approval {
 
     /// Queues the notice to the approver who gave a standing grant with this request that it ends, at its latest end.
     pub fn queue_grant_end(&mut self, giver: &Address, until: Timestamp) {
-        let Some(approver) = self.approver_at(giver) else {
-            return;
-        };
-        let mut deliveries = approver.deliveries.iter();
-        if !deliveries.any(|it| it.notice == Notice::GrantEnd) {
-            let queued = Delivery::queued(Notice::GrantEnd, until);
-            approver.deliveries.push(queued);
+        if let Some(approver) = self.approver_at(giver) {
+            approver.queue_once(Notice::GrantEnd, until);
         }
     }
 

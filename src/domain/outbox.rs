@@ -130,6 +130,18 @@ impl ChannelEvent {
 }
 
 impl ChannelDelivery {
+    pub(super) fn queued(channel: &str, purpose: Purpose, event: usize, at: Timestamp) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            purpose,
+            event,
+            attempts: 0,
+            uncounted: 0,
+            state: DeliveryState::Queued(at),
+            fault: None,
+        }
+    }
+
     fn is_of(&self, attempt: &ChannelAttempt) -> bool {
         self.channel == attempt.channel
             && self.purpose == attempt.purpose
@@ -148,10 +160,6 @@ impl ChannelDelivery {
             DeliveryState::Queued(at) => self.counted() > 0 || at > now,
             DeliveryState::Sending(_) | DeliveryState::Sent(_) | DeliveryState::Unknown(_) => false,
         }
-    }
-
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.state.due_at().is_some_and(|at| at <= now)
     }
 
     fn record(&mut self, result: ChannelResult, now: Timestamp) {
@@ -191,7 +199,7 @@ pub(super) fn lease(
     now: Timestamp,
 ) -> Vec<ChannelAttempt> {
     let mut leased = Vec::new();
-    for delivery in deliveries.iter_mut().filter(|it| it.is_due(now)) {
+    for delivery in deliveries.iter_mut().filter(|it| it.state.is_due(now)) {
         if let Some(rest) = readiness(&delivery.channel).rests {
             delivery.state = DeliveryState::Queued(now + rest);
             continue;

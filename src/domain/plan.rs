@@ -241,18 +241,6 @@ impl Plan {
         asks.collect()
     }
 
-    /// When the open stage was opened: at the submit, or by the last vote of the stages before it.
-    pub(super) fn opened_at(
-        &self,
-        stage: usize,
-        votes: &[Vote],
-        requested_at: Timestamp,
-    ) -> Timestamp {
-        let earlier = votes.iter().map(|vote| &vote.ballot);
-        let earlier = earlier.filter(|ballot| ballot.place.stage < stage);
-        earlier.map(|it| it.at).max().unwrap_or(requested_at)
-    }
-
     /// The indexes of all whom it names.
     pub(super) fn people(&self) -> impl Iterator<Item = usize> {
         let asks = self.stages.iter().flat_map(|stage| &stage.asks);

@@ -14,7 +14,7 @@ impl Plan {
         let ballots = counted(votes);
         self.can_be_met_by(
             self.open_places(votes),
-            |seat| !self.has_voted(seat, &ballots) && is_reachable(seat),
+            |seat| !has_vote(seat, &ballots) && is_reachable(seat),
             |it| given(it, &ballots),
         )
     }
@@ -23,7 +23,7 @@ impl Plan {
     pub(super) fn can_be_met(&self, ballots: &[&Ballot]) -> bool {
         self.can_be_met_by(
             self.places(),
-            |seat| !self.has_voted(seat, ballots),
+            |seat| !has_vote(seat, ballots),
             |it| given(it, ballots),
         )
     }
@@ -38,7 +38,7 @@ impl Plan {
     ) -> bool {
         let ballots = counted(votes);
         let is_lost = |it: usize| lost.contains(&self.holder(it));
-        let is_waiting = |it: usize| it != seat && !self.has_voted(it, &ballots) && !is_lost(it);
+        let is_waiting = |it: usize| it != seat && !has_vote(it, &ballots) && !is_lost(it);
         let given = |it: Place| given(it, &ballots) + usize::from(it == place);
         self.can_be_met_by(self.places(), is_waiting, given)
     }
@@ -63,6 +63,10 @@ impl Plan {
             fill(one, &missing, &mut filled, &mut tried)
         })
     }
+}
+
+fn has_vote(seat: usize, ballots: &[&Ballot]) -> bool {
+    ballots.iter().any(|ballot| ballot.seat == seat)
 }
 
 /// Finds a seat for a missing approval, moving the one that has it to another seat if need be.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::approval::Approval;
-use super::decision::{Assurance, Decider, Verdict, join_question};
+use super::decision::{Assurance, Decider, Verdict};
 use super::state::State;
 use crate::values::{Address, ApprovalId, Timestamp};
 
@@ -51,7 +51,7 @@ impl Rejection {
             by: address.clone(),
             assurance: *assurance,
             at: decision.at,
-            comment: join_question(decision.words().as_deref(), decision.question.as_deref()),
+            comment: decision.words.shown_with_question(),
             is_lifted: false,
         };
         let ballots = approval.votes.iter().map(|vote| &vote.ballot);
@@ -62,7 +62,7 @@ impl Rejection {
             Some(ballot) if rank(ballot.assurance) < rank(decided.assurance) => Self {
                 by: approval.approvers[ballot.person].address.clone(),
                 assurance: ballot.assurance,
-                comment: join_question(ballot.words().as_deref(), ballot.question.as_deref()),
+                comment: ballot.words.shown_with_question(),
                 ..decided
             },
             _ => decided,

@@ -1,7 +1,7 @@
 //! Sending again what may not have reached its recipient, for the operator.
 
 use super::approval::Approval;
-use super::delivery::{Delivery, DeliveryState, Notice};
+use super::delivery::Notice;
 use super::state::Status;
 use crate::values::{Address, Timestamp};
 
@@ -33,32 +33,5 @@ impl Approval {
             }
         }
         queued
-    }
-}
-
-impl Delivery {
-    /// Whether no more attempts are made although it may not have arrived.
-    pub fn was_given_up(&self) -> bool {
-        matches!(
-            self.state,
-            DeliveryState::Failed(_) | DeliveryState::Unknown(_)
-        )
-    }
-
-    /// It, to be sent again at `at`.
-    pub(super) fn again(&self, at: Timestamp) -> Self {
-        Self {
-            resends: self.resends + 1,
-            arrived_before: self.may_have_arrived(),
-            ..Self::queued(self.notice, at)
-        }
-    }
-
-    pub(super) fn is_under_way(&self, now: Timestamp) -> bool {
-        match self.state {
-            DeliveryState::Sending(until) => until > now,
-            DeliveryState::Queued(at) => at <= now,
-            _ => false,
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! Revoking an approval that is not claimed yet.
 
 use super::approval::Approval;
-use super::decide::{CheckedForm, DecisionResult, verify_code};
 use super::decision::Verdict;
 use super::delivery::Notice;
 use super::execution::{Execution, Revocation, Revoker};
+use super::form::{CheckedForm, DecisionResult};
 use super::history::EventKind;
 use super::plan::counted;
 use super::state::{State, Status};
@@ -52,10 +52,7 @@ impl Approval {
         let by = self.approvers[form.approver].address.clone();
         RevocationStep::Done(match self.execution(now) {
             Some(Execution::Awaited) if self.is_revocable_by(form.approver, now) => {
-                match verify_code(
-                    form,
-                    &mut self.approvers[form.approver].wrong_revocation_codes,
-                ) {
+                match form.verify_code(&mut self.approvers[form.approver].wrong_revocation_codes) {
                     Ok(()) => return RevocationStep::Sign(Revoker::Approver(by)),
                     Err(refused) => refused,
                 }
@@ -84,7 +81,7 @@ impl Approval {
             None => return Err(DecisionResult::AlreadyClosed),
         };
         let approver = &mut self.approvers[form.approver];
-        verify_code(form, &mut approver.wrong_revocation_codes)?;
+        form.verify_code(&mut approver.wrong_revocation_codes)?;
         Ok(earlier.revocation(form.assurance, now))
     }
 

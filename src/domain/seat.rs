@@ -1,7 +1,7 @@
 //! Who votes in which seat. A seat is that of a person whom the plan names, and has one vote; its substitute, or the
 //! person to whom it was handed over, votes in it.
 
-use super::plan::{Plan, Substitute, ballots_of};
+use super::plan::{Plan, Substitute};
 use super::vote::{Ballot, Place, Vote};
 use crate::values::Timestamp;
 
@@ -76,16 +76,6 @@ impl Plan {
         substitutes.filter(move |it| it.by == by && absent.contains(&it.of))
     }
 
-    /// Whether the seat has a vote.
-    pub(super) fn is_taken(&self, seat: usize, votes: &[Vote]) -> bool {
-        self.has_voted(seat, &ballots_of(votes))
-    }
-
-    pub(super) fn has_voted(&self, seat: usize, ballots: &[&Ballot]) -> bool {
-        let mut ballots = ballots.iter();
-        ballots.any(|it| it.seat == seat)
-    }
-
     fn escalated(&self) -> &[usize] {
         self.escalation.as_ref().map_or(&[], |it| &it.to)
     }
@@ -107,7 +97,7 @@ impl Plan {
     /// substitutes of those of them who are absent then; each once.
     pub(super) fn people_escalated_to(&self, at: Timestamp, votes: &[Vote]) -> Vec<usize> {
         let seats = self.escalated().iter().copied();
-        let seats: Vec<usize> = seats.filter(|&it| !self.is_taken(it, votes)).collect();
+        let seats: Vec<usize> = seats.filter(|&it| !is_taken(it, votes)).collect();
         let substitutes = self.substitutes.iter();
         let substitutes = substitutes.filter(|it| seats.contains(&it.of) && it.covers(at));
         let substitutes = substitutes.map(|it| it.by);
@@ -128,4 +118,9 @@ impl Plan {
         let members = self.ask(place).members.iter();
         members.chain(self.escalated()).copied()
     }
+}
+
+/// Whether the seat has a vote.
+pub(super) fn is_taken(seat: usize, votes: &[Vote]) -> bool {
+    votes.iter().any(|vote| vote.ballot.seat == seat)
 }

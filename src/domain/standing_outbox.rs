@@ -1,6 +1,5 @@
 //! The outbox of a standing row: the events of standing grants or of pauses, and their deliveries to channels.
 
-use super::delivery::DeliveryState;
 use super::outbox::{
     self, ChannelAttempt, ChannelDelivery, ChannelReadiness, ChannelResult, Purpose,
 };
@@ -27,7 +26,7 @@ pub struct StandingEvent {
     pub number: usize,
     pub at: Timestamp,
     pub fact: StandingFact,
-    /// Whether the giver of the grant has yet to get, or be spared, the notice of its end.
+    /// Whether the giver's notice of the end of the grant is still to be queued or dropped.
     pub concerns_giver: bool,
 }
 
@@ -133,15 +132,8 @@ impl StandingOutbox {
             fact,
             concerns_giver,
         });
-        let queued = channels.iter().map(|channel| ChannelDelivery {
-            channel: channel.clone(),
-            purpose: Purpose::Tell,
-            event: number,
-            attempts: 0,
-            uncounted: 0,
-            state: DeliveryState::Queued(at),
-            fault: None,
-        });
+        let channels = channels.iter();
+        let queued = channels.map(|it| ChannelDelivery::queued(it, Purpose::Tell, number, at));
         self.deliveries.extend(queued);
     }
 
@@ -184,7 +176,7 @@ impl StandingOutbox {
 
     /// Whether something is due, to channels or to givers.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.for_givers().next().is_some() || self.deliveries.iter().any(|it| it.is_due(now))
+        self.for_givers().next().is_some() || self.deliveries.iter().any(|it| it.state.is_due(now))
     }
 
     /// Leases the deliveries that are due, so that no other instance sends them at the same time.

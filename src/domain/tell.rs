@@ -4,7 +4,6 @@
 //! for the callback once the request has ended.
 
 use super::approval::Approval;
-use super::delivery::DeliveryState;
 use super::history::Event;
 use super::outbox::{
     self, ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelReadiness, ChannelResult, Purpose,
@@ -30,19 +29,10 @@ impl Approval {
         let callback = self.request.callback.as_ref();
         let callback = callback.filter(|_| event.wakes_agent());
         let called_back = callback.map(|it| (&it.channel, Purpose::Callback));
-        let queued = told.chain(called_back).map(|(channel, purpose)| {
-            let channel = channel.clone();
-            ChannelDelivery {
-                channel,
-                purpose,
-                event: self.history.len(),
-                attempts: 0,
-                uncounted: 0,
-                state: DeliveryState::Queued(*at),
-                fault: None,
-            }
-        });
-        let queued: Vec<_> = queued.collect();
+        let number = self.history.len();
+        let receivers = told.chain(called_back);
+        let queued = receivers
+            .map(|(channel, purpose)| ChannelDelivery::queued(channel, purpose, number, *at));
         self.outbox.extend(queued);
     }
 
@@ -61,7 +51,9 @@ impl Approval {
         let last = shown.next();
         self.outbox.retain(|delivery| {
             let is_superseded = delivery.purpose == Purpose::Tell && Some(delivery.event) != last;
-            !(is_superseded && delivery.is_due(now) && readiness(&delivery.channel).shows_state)
+            !(is_superseded
+                && delivery.state.is_due(now)
+                && readiness(&delivery.channel).shows_state)
         });
         outbox::lease(&mut self.outbox, readiness, now)
     }

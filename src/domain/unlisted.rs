@@ -2,7 +2,7 @@
 
 use super::approval::Approval;
 use super::approver::Approver;
-use super::delivery::{Delivery, DeliveryFault, DeliveryState, Notice};
+use super::delivery::{DeliveryFault, DeliveryState, Notice};
 use crate::values::{Address, Timestamp};
 
 impl Approval {
@@ -43,13 +43,8 @@ impl Approval {
 }
 
 impl Approver {
-    /// Whether they are asked, or will be as soon as the email can be sent: not if they had left the list before.
-    pub fn is_asked(&self) -> bool {
-        self.request_delivery().is_some_and(|it| !it.is_given_up())
-    }
-
     fn give_up_due(&mut self, now: Timestamp) -> Vec<Notice> {
-        let due = self.deliveries.iter_mut().filter(|it| it.is_due(now));
+        let due = self.deliveries.iter_mut().filter(|it| it.state.is_due(now));
         due.map(|delivery| {
             delivery.state = DeliveryState::Failed(now);
             delivery.fault = Some(DeliveryFault::Refused);
@@ -59,16 +54,9 @@ impl Approver {
     }
 
     fn drop_due(&mut self, notice: Notice, now: Timestamp) {
-        let due = self.deliveries.iter_mut().filter(|it| it.is_due(now));
+        let due = self.deliveries.iter_mut().filter(|it| it.state.is_due(now));
         for delivery in due.filter(|it| it.notice == notice) {
             delivery.state = DeliveryState::Dropped(now);
         }
-    }
-}
-
-impl Delivery {
-    /// Whether it was given up before any attempt.
-    fn is_given_up(&self) -> bool {
-        self.has_failed() && self.attempts == 0
     }
 }

@@ -1,6 +1,6 @@
 //! The votes of the people who are asked.
 
-use super::decision::{Assurance, Verdict, join_words, question_for_agent, words_for_agent};
+use super::decision::{Assurance, Verdict, Words};
 use crate::values::Timestamp;
 
 /// The most characters of a comment with a question, and of one where votes are stored: all of a request fit in one
@@ -28,11 +28,7 @@ pub struct Ballot {
     /// How the person was identified.
     pub assurance: Assurance,
     pub verdict: Verdict,
-    /// The reason that they chose from the list, for a rejection.
-    pub preset: Option<String>,
-    pub comment: Option<String>,
-    /// The question for a changed request, for a rejection.
-    pub question: Option<String>,
+    pub words: Words,
     pub at: Timestamp,
 }
 
@@ -50,9 +46,7 @@ impl Ballot {
             seat,
             assurance: Assurance::Link,
             verdict,
-            preset: None,
-            comment: None,
-            question: None,
+            words: Words::default(),
             at,
         }
     }
@@ -72,31 +66,10 @@ impl Ballot {
         earlier.verdict == Verdict::Approve && *self == revocation
     }
 
-    /// The reason and the comment, for people.
-    pub fn words(&self) -> Option<String> {
-        join_words(self.preset.as_deref(), self.comment.as_deref())
-    }
-
-    /// What the agent gets of them.
-    pub fn words_for_agent(&self) -> Option<String> {
-        let (preset, comment) = (self.preset.as_deref(), self.comment.as_deref());
-        words_for_agent(Some(self.assurance), preset, comment)
-    }
-
-    /// The question, where the agent gets it.
-    pub fn question_for_agent(&self) -> Option<&str> {
-        question_for_agent(Some(self.assurance), self.question.as_deref())
-    }
-
-    /// Whether anyone with the link can have written its words.
-    pub fn has_unproven_words(&self) -> bool {
-        self.words_for_agent() != self.words()
-            || self.question_for_agent() != self.question.as_deref()
-    }
-
     /// Whether the agent gets any words of the person.
     pub(super) fn tells_agent(&self) -> bool {
-        self.words_for_agent().is_some() || self.question_for_agent().is_some()
+        let by = Some(self.assurance);
+        self.words.for_agent(by).is_some() || self.words.question_for_agent(by).is_some()
     }
 }
 

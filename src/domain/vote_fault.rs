@@ -4,7 +4,7 @@ use super::approval::Approval;
 use super::decision::{Decider, Verdict};
 use super::plan::{Origin, Tally};
 use super::state::State;
-use super::vote::{Ballot, Vote};
+use super::vote::Vote;
 
 /// Why the votes do not explain the state. Votes and hand-overs are numbered from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -146,17 +146,9 @@ impl Approval {
             return Ok(());
         };
         let is_last = self.votes.last().is_some_and(|Vote { ballot, .. }| {
-            let Ballot {
-                person,
-                preset,
-                comment,
-                question,
-                at,
-                ..
-            } = ballot;
-            decision.by.person() == Some(&self.approvers[*person].address)
-                && (&decision.preset, &decision.comment) == (preset, comment)
-                && (&decision.question, &decision.at) == (question, at)
+            decision.by.person() == Some(&self.approvers[ballot.person].address)
+                && decision.words == ballot.words
+                && decision.at == ballot.at
         });
         if is_last {
             Ok(())

@@ -33,7 +33,7 @@ use super::error::Error;
 use super::extract::{Id, parameter};
 use super::json::content_type;
 use super::origin;
-use crate::app::{self, App, Caller, Identified};
+use crate::app::{self, App, Caller, Identified, Judged};
 use crate::domain::{Approval, DecisionResult};
 use crate::values::ApprovalId;
 
@@ -137,7 +137,11 @@ async fn apply(
     let (app, id, caller, action) = (app.clone(), id.clone(), caller.clone(), action.clone());
     // Boxed, since the task moves it.
     let applying = Box::pin(async move {
-        let (approval, (identified, result)) = match &*action {
+        let Judged {
+            approval,
+            identified,
+            result,
+        } = match &*action {
             Action::Decide(form) => app.decide(&id, &caller, form).await?,
             Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
             Action::Reveal(form) => app.reveal_values(&id, &caller, form).await?,

@@ -6,8 +6,7 @@ use human_oversight_protocol::types;
 
 use crate::app::App;
 use crate::domain::{
-    Approval, Decider, Decision, Deliverable, DeliveryFault, DeliveryState, Execution, Request,
-    Status, Tally,
+    Approval, Decider, Deliverable, DeliveryFault, DeliveryState, Execution, Request, Status, Tally,
 };
 use crate::values::{ApprovalId, Timestamp};
 
@@ -122,7 +121,7 @@ fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
         approver: decision
             .and_then(|decision| decision.by.person())
             .map(ToString::to_string),
-        comment: decision.and_then(Decision::words_for_agent),
+        comment: decision.and_then(|it| it.words.for_agent(it.by.assurance())),
         revise: approval.question_for_agent().map(|question| types::Revise {
             question: question.to_owned(),
         }),

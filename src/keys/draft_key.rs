@@ -2,15 +2,15 @@
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use super::keyring;
 use super::link_keys::{LinkKey, LinkKeys};
+use super::random::random_bytes;
 
 const LABEL: &[u8] = b"draft";
 
 impl LinkKeys {
     /// Encrypts `text` for this `place`, without which it does not decrypt.
     pub fn encrypt_draft(&self, place: &[u8], text: &[u8]) -> Vec<u8> {
-        let nonce: [u8; NONCE_LEN] = keyring::random_bytes();
+        let nonce: [u8; NONCE_LEN] = random_bytes();
         let mut sealed = text.to_vec();
         let key = draft_key(self.current());
         let nonce_of_ring = Nonce::assume_unique_for_key(nonce);

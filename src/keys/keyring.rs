@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use human_oversight_protocol::types::KeyLife;
-use ring::rand::{SecureRandom, SystemRandom};
+use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 
 use super::key_life::{self, LifeFault};
+use super::random::random_bytes;
 use crate::private_files;
 use crate::values::is_plain_name;
 
@@ -111,8 +112,7 @@ pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
 
 /// Generates a link key in the form of `HO_LINK_KEYS`.
 pub fn generate_link_key() -> String {
-    let mut secret = [0; 32];
-    fill(&mut secret);
+    let secret: [u8; 32] = random_bytes();
     format!("{}:{}", generate_kid(), BASE64.encode(secret))
 }
 
@@ -176,13 +176,6 @@ pub fn load_or_create(
     }
 }
 
-/// Bytes from the system's secure random number generator.
-pub fn random_bytes<const BYTES: usize>() -> [u8; BYTES] {
-    let mut bytes = [0; BYTES];
-    fill(&mut bytes);
-    bytes
-}
-
 /// Creates a file in the folder of `path` that only this user can read.
 fn create_temporary_file(path: &Path) -> io::Result<(PathBuf, fs::File)> {
     let name = format!(
@@ -196,12 +189,6 @@ fn create_temporary_file(path: &Path) -> io::Result<(PathBuf, fs::File)> {
 
 fn generate_kid() -> String {
     format!("{:08x}", u32::from_ne_bytes(random_bytes()))
-}
-
-fn fill(bytes: &mut [u8]) {
-    SystemRandom::new()
-        .fill(bytes)
-        .expect("the system has random bytes");
 }
 
 #[cfg(test)]

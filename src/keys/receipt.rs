@@ -218,6 +218,7 @@ fn revocation_claims(
 
 fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {
     let request = &approval.request;
+    let (words, by) = (&decided.words, decided.by.assurance());
     Claims {
         iss: issuer.to_owned(),
         aud: request.id.agent().to_owned(),
@@ -230,8 +231,8 @@ fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {
         parameters_digest: request.parameters.digest.to_string(),
         claimant: request.claimant.map(|digest| digest.to_string()),
         decision: verdict(decided.verdict()),
-        comment_digest: decided.words_for_agent().map(|comment| digest_of(&comment)),
-        question_digest: decided.question_for_agent().map(digest_of),
+        comment_digest: words.for_agent(by).map(|comment| digest_of(&comment)),
+        question_digest: words.question_for_agent(by).map(digest_of),
         approver: decided.by.to_string(),
         assurance: match &decided.by {
             Decider::Person { assurance: by, .. } => assurance(*by),
@@ -324,8 +325,8 @@ fn vote_claims(issuer: &str, approval: &Approval, ballot: &Ballot) -> Option<vot
         stage: vote.stage,
         from: vote.from,
         decision: vote.decision,
-        comment_digest: ballot.words().map(|words| digest_of(&words)),
-        question_digest: ballot.question.as_deref().map(digest_of),
+        comment_digest: ballot.words.shown().map(|words| digest_of(&words)),
+        question_digest: ballot.words.question.as_deref().map(digest_of),
         approver: vote.approver,
         assurance: vote.assurance,
         approver_object_id: vote.approver_object_id,

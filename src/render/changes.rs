@@ -13,7 +13,7 @@ use super::subject::short_id;
 use super::text::Text;
 use super::time::{Sentence, Zone};
 use super::unproven::describe_agents_part;
-use crate::domain::{Approval, Assurance, Decision, State, Superseded};
+use crate::domain::{Approval, Assurance, State, Superseded};
 use crate::reveal::{self, is_secret};
 use crate::values::{Address, ApprovalId};
 
@@ -64,14 +64,16 @@ impl ChangesView {
         let block = compare(&before, &now, withheld, &mut write);
         let decision = earlier.decision();
         let mut prose = |text: &str| write(&reveal::prose(text));
-        let comment = decision.and_then(Decision::words).map(|it| prose(&it));
-        let question = decision.and_then(|it| it.question.as_deref());
+        let comment = decision
+            .and_then(|it| it.words.shown())
+            .map(|it| prose(&it));
+        let question = decision.and_then(|it| it.words.question.as_deref());
         let question = question.map(&mut prose);
         let by_link = decision.filter(|it| it.by.assurance() == Some(Assurance::LinkOnly));
         Self {
             by_link: by_link
                 .filter(|_| comment.is_some() || question.is_some())
-                .map(|it| describe_agents_part(it.preset.as_deref())),
+                .map(|it| describe_agents_part(it.words.preset.as_deref())),
             comment,
             question,
             ending: Some(describe_end(earlier, zone)),

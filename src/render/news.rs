@@ -158,8 +158,8 @@ fn outcome(approval: &Approval, attempt: SendAttempt, brand: &Brand, now: Timest
     // One vote that decides is the decision, with its words.
     match approval.decision() {
         Some(decision) if approval.votes.len() < 2 => News {
-            comment: decision.words(),
-            question: decision.question.clone(),
+            comment: decision.words.shown(),
+            question: decision.words.question.clone(),
             unproven: describe_decision(decision, true),
             ..news
         },

@@ -21,7 +21,7 @@ use super::template::render;
 use super::text::Text;
 use super::time::{Sentence, Time};
 use super::unproven::describe_agents_part;
-use crate::domain::{Approval, Decision, Earlier, Execution, Status};
+use crate::domain::{Approval, Earlier, Execution, Status};
 use crate::reveal::{self, Alarms};
 use crate::values::{Address, Timestamp};
 
@@ -246,15 +246,15 @@ impl<'a> DecisionPage<'a> {
                 what,
                 unproven: approval
                     .decision()
-                    .filter(|it| it.has_unproven_words())
-                    .map(|it| describe_agents_part(it.preset.as_deref())),
+                    .filter(|it| it.words.are_unproven(it.by.assurance()))
+                    .map(|it| describe_agents_part(it.words.preset.as_deref())),
                 question: approval
                     .decision()
-                    .and_then(|decision| decision.question.as_deref())
+                    .and_then(|decision| decision.words.question.as_deref())
                     .map(reveal::prose),
                 comment: approval
                     .decision()
-                    .and_then(Decision::words)
+                    .and_then(|decision| decision.words.shown())
                     .map(|words| reveal::prose(&words)),
                 execution: describe_execution(approval, zone, now),
                 error: error_text(approval, now),

@@ -6,9 +6,7 @@ use super::hand_over::describe_place;
 use super::template::render;
 use super::time::{Sentence, Zone};
 use super::unproven::{describe_agents_part, describe_unproven};
-use crate::domain::{
-    Approval, Assurance, Ballot, Place, Plan, Role, Status, Tally, Verdict, join_question,
-};
+use crate::domain::{Approval, Assurance, Ballot, Place, Plan, Role, Status, Tally, Verdict};
 use crate::reveal;
 use crate::values::{Address, Timestamp};
 
@@ -46,12 +44,14 @@ impl VoteView {
         let ballots = approval.votes.iter().map(|vote| &vote.ballot);
         let votes = ballots.map(|ballot| Self {
             what: describe_vote(approval, ballot, zone),
-            comment: join_question(ballot.words().as_deref(), ballot.question.as_deref())
+            comment: ballot
+                .words
+                .shown_with_question()
                 .map(|it| show(&reveal::prose(&it))),
             unproven: (ballot.assurance == Assurance::LinkOnly).then(|| {
-                let part = ballot.has_unproven_words().then(|| {
+                let part = ballot.words.are_unproven(Some(ballot.assurance)).then(|| {
                     // Of the votes, the agent gets the words of the one that decides.
-                    let preset = ballot.preset.as_deref();
+                    let preset = ballot.words.preset.as_deref();
                     describe_agents_part(preset.filter(|_| decides(approval, ballot)))
                 });
                 describe_unproven(part)
@@ -264,7 +264,8 @@ fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
 fn decides(approval: &Approval, ballot: &Ballot) -> bool {
     let person = &approval.approvers[ballot.person].address;
     let decision = approval.decision();
-    decision.is_some_and(|it| it.by.person() == Some(person) && it.preset == ballot.preset)
+    decision
+        .is_some_and(|it| it.by.person() == Some(person) && it.words.preset == ballot.words.preset)
 }
 
 fn describe_vote(approval: &Approval, ballot: &Ballot, zone: &Zone) -> Sentence {

@@ -26,7 +26,7 @@ pub(super) fn describe_unproven(agents_part: Option<String>) -> String {
 pub(super) fn describe_decision(decision: &Decision, with_words: bool) -> Option<String> {
     let is_by_link = decision.by.assurance() == Some(Assurance::LinkOnly);
     is_by_link.then(|| {
-        let has_words = with_words && decision.has_unproven_words();
-        describe_unproven(has_words.then(|| describe_agents_part(decision.preset.as_deref())))
+        let has_words = with_words && decision.words.are_unproven(decision.by.assurance());
+        describe_unproven(has_words.then(|| describe_agents_part(decision.words.preset.as_deref())))
     })
 }

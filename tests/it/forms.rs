@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Assurance, Ballot, CheckedForm, Claim, CodeCheck, DecisionResult, DecisionStep,
-    Proposal, Revocation, RevocationStep, Verdict,
+    Approval, Assurance, Ballot, CheckedDecision, CheckedForm, Claim, CodeCheck, DecisionResult,
+    DecisionStep, Proposal, Revocation, RevocationStep, Verdict,
 };
 use human_oversight::values::Timestamp;
 
 /// A current form with the right code.
-pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> CheckedForm {
-    CheckedForm {
+pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> CheckedDecision {
+    CheckedDecision {
+        form: CheckedForm {
+            aliases: Vec::new(),
+            sign_in: Ok(()),
+            approver,
+            assurance: Assurance::Link,
+            has_valid_token: true,
+            code: CodeCheck::Right,
+        },
         unlisted: Vec::new(),
-        aliases: Vec::new(),
-        sign_in: Ok(()),
-        approver,
-        assurance: Assurance::Link,
-        has_valid_token: true,
         verdict,
         preset: None,
         comment: comment.map(str::to_owned),
@@ -25,14 +28,13 @@ pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> 
         words: None,
         question: None,
         typed: comment.map_or(0, |it| it.chars().count()),
-        code: CodeCheck::Right,
     }
 }
 
 /// The proposal for a form; panics if the form decides nothing.
 pub(crate) fn proposal(
     approval: &mut Approval,
-    form: &CheckedForm,
+    form: &CheckedDecision,
     run_within: Duration,
     now: Timestamp,
 ) -> Proposal {
@@ -74,17 +76,15 @@ pub(crate) fn record_ballot(
 
 /// Submits a wrong code.
 pub(crate) fn submit_wrong_code(approval: &mut Approval, approver: usize, now: Timestamp) {
-    let form = CheckedForm {
-        code: CodeCheck::Wrong,
-        ..form(approver, Verdict::Approve, None)
-    };
+    let mut form = form(approver, Verdict::Approve, None);
+    form.form.code = CodeCheck::Wrong;
     let step = approval.judge_form(&form, now);
     assert!(matches!(step, DecisionStep::Done(_)), "{step:?}");
 }
 
 /// Revokes an approval by a form with the right code, with a placeholder for the signed record.
 pub(crate) fn revoke(approval: &mut Approval, approver: usize, now: Timestamp) -> DecisionResult {
-    match approval.judge_revocation(&form(approver, Verdict::Reject, None), now) {
+    match approval.judge_revocation(&form(approver, Verdict::Reject, None).form, now) {
         RevocationStep::Done(result) => result,
         RevocationStep::Vote(ballot) => {
             record_ballot(approval, ballot, Duration::ZERO);

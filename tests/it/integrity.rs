@@ -382,7 +382,7 @@ async fn the_link_keys_alone_forge_no_decision() {
                 Assurance::Entra(SignedIn::as_member(Uuid::from_u128(1))),
             );
         }),
-        Box::new(|row| decision(row).comment = Some("Gladly.".to_owned())),
+        Box::new(|row| decision(row).words.comment = Some("Gladly.".to_owned())),
         Box::new(move |row| decision(row).receipt = receipt.clone()),
         Box::new(|row| decision(row).receipt.push('A')),
         Box::new(|row| {

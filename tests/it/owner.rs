@@ -354,7 +354,7 @@ async fn a_receipt_that_contradicts_its_row_is_shown_to_the_owner_only() {
     let human_oversight::domain::State::Approved { decision, .. } = &mut row.approval.state else {
         panic!("{row:?}");
     };
-    decision.comment = Some("Gladly.".to_owned());
+    decision.words.comment = Some("Gladly.".to_owned());
     gate.store.replace(row, None).await.unwrap();
     assert_integrity_problem(&gate, Some(KEY), &id("1")).await;
     for other in [None, Some(OTHER_KEY)] {

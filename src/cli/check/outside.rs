@@ -6,7 +6,7 @@ use std::time::Duration;
 use human_oversight::app::Finding;
 use human_oversight::channels::{Channel, Message, Receiver, Sender};
 use human_oversight::config::Config;
-use human_oversight::keys::keyring;
+use human_oversight::keys::random_bytes;
 use human_oversight::mailer::{MailError, Mailer};
 use human_oversight::render::{render_test_card, render_test_email};
 use human_oversight::store::StoreError;
@@ -117,7 +117,7 @@ pub(super) async fn check_mail(config: &Config, to: Option<&Address>) -> Finding
             "{transport}; not tried: --mail-to ADDRESS sends a test email"
         ));
     };
-    let number = u64::from_ne_bytes(keyring::random_bytes());
+    let number = u64::from_ne_bytes(random_bytes());
     let name = format!("check-{number:016x}");
     let url = config.base_url.as_deref().unwrap_or("this machine");
     let email = render_test_email(to.clone(), &name, url, brand, now());
@@ -159,7 +159,7 @@ pub(super) async fn check_channels(
             found.push(Finding::ok(detail));
             continue;
         }
-        let number = u64::from_ne_bytes(keyring::random_bytes());
+        let number = u64::from_ne_bytes(random_bytes());
         let now = now();
         let message = Message {
             id: format!("check-{number:016x}"),

@@ -13,7 +13,7 @@ use super::encode::{ApproverEntry, HistoryEntry, MailEntry, addresses};
 use super::{hand_overs, outbox, plan, votes};
 use crate::domain::{
     Approval, Approver, Assurance, Claim, Decider, Decision, Delivery, DeliveryState, Event,
-    Execution, LateDecision, Notice, Parameters, Plan, Request, Revocation, State, Status,
+    Execution, LateDecision, Notice, Parameters, Plan, Request, Revocation, State, Status, Words,
 };
 use crate::store::error::StoreError;
 use crate::store::grant_text::parse_grant;
@@ -259,9 +259,11 @@ fn decision(columns: &mut Columns, plan: &Plan, at: Timestamp) -> Result<Decisio
     };
     Ok(Decision {
         by,
-        preset: columns.take_optional(PRESET)?,
-        comment: columns.take_optional("Comment")?,
-        question: columns.take_optional(QUESTION)?,
+        words: Words {
+            preset: columns.take_optional(PRESET)?,
+            comment: columns.take_optional("Comment")?,
+            question: columns.take_optional(QUESTION)?,
+        },
         at,
         receipt: columns.take("Receipt")?,
     })

@@ -139,9 +139,10 @@ fn state(approval: &Approval, columns: &mut Columns) {
                 columns.set(GRANT, &grant_text(signed));
             }
         }
-        columns.set_optional(PRESET, decision.preset.as_ref());
-        columns.set_optional("Comment", decision.comment.as_ref());
-        columns.set_optional(QUESTION, decision.question.as_ref());
+        let words = &decision.words;
+        columns.set_optional(PRESET, words.preset.as_ref());
+        columns.set_optional("Comment", words.comment.as_ref());
+        columns.set_optional(QUESTION, words.question.as_ref());
         columns.set("Receipt", &decision.receipt);
     }
     if let State::Approved {

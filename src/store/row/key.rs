@@ -2,7 +2,7 @@
 
 use human_oversight_protocol::parameters::hex;
 
-use crate::keys::keyring;
+use crate::keys::random_bytes;
 use crate::store::error::StoreError;
 use crate::values::ApprovalId;
 
@@ -46,7 +46,7 @@ pub(in crate::store) fn decode_key(key: &str) -> Option<String> {
 
 /// A new `OperationId`, which identifies one write.
 pub(in crate::store) fn operation_id() -> String {
-    hex(&keyring::random_bytes::<16>())
+    hex(&random_bytes::<16>())
 }
 
 #[cfg(test)]

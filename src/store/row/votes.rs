@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::columns::Columns;
 use super::text::Text;
 use super::text_json::json;
-use crate::domain::{Approval, Approver, Assurance, Ballot, Place, Verdict, Vote};
+use crate::domain::{Approval, Approver, Assurance, Ballot, Place, Verdict, Vote, Words};
 use crate::values::Timestamp;
 
 const VOTES: &str = "Votes";
@@ -52,9 +52,9 @@ pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
         auth_time: ballot.assurance.auth_time().map(|it| it.to_text()),
         auth_context: ballot.assurance.auth_context().map(|it| it.to_text()),
         vote: ballot.verdict.to_text(),
-        preset: ballot.preset.clone(),
-        comment: ballot.comment.clone(),
-        question: ballot.question.clone(),
+        preset: ballot.words.preset.clone(),
+        comment: ballot.words.comment.clone(),
+        question: ballot.words.question.clone(),
         at: ballot.at.to_string(),
     });
     let receipts = approval.votes.iter().map(|vote| vote.receipt.as_str());
@@ -104,9 +104,11 @@ impl VoteEntry {
             seat: self.person,
             assurance,
             verdict: Verdict::from_text(&self.vote)?,
-            preset: self.preset,
-            comment: self.comment,
-            question: self.question,
+            words: Words {
+                preset: self.preset,
+                comment: self.comment,
+                question: self.question,
+            },
             at: Timestamp::parse(&self.at)?,
         })
     }

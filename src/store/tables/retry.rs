@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::fault::Fault;
-use crate::keys::keyring;
+use crate::keys::random_bytes;
 
 /// The time for one response, and for all attempts.
 pub(super) struct RetryPolicy {
@@ -59,7 +59,7 @@ where
 /// At least the `Retry-After` of the service.
 fn pause(tries: u32, fault: &Fault) -> Duration {
     let longest = PAUSE * 2_u32.pow(tries.min(5) - 1);
-    let jitter = f64::from(keyring::random_bytes::<1>()[0]) / 512.0;
+    let jitter = f64::from(random_bytes::<1>()[0]) / 512.0;
     let pause = longest.mul_f64(1.0 - jitter);
     match fault {
         Fault::Busy {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use human_oversight::domain::{
     Approval, Ask, Ballot, DecisionStep, Escalation, EventKind, Notice, Origin, Plan, PolicyOrigin,
-    Stage, State, Status, Substitute, Verdict,
+    Stage, State, Status, Substitute, Verdict, Words,
 };
 use human_oversight::values::{Digest, Timestamp};
 use stateright::{Model, Property};
@@ -160,9 +160,7 @@ impl Gate {
                 seat: LEAD,
                 assurance: human_oversight::domain::Assurance::Link,
                 verdict: Verdict::Approve,
-                preset: None,
-                comment: None,
-                question: None,
+                words: Words::default(),
                 at: now,
             };
             row.plan.stages[0].asks.clear();

@@ -120,7 +120,7 @@ impl Gate {
             to: Some(address(to)),
             reason: "Leave".to_owned(),
         };
-        let form = form(from, Verdict::Reject, None);
+        let form = form(from, Verdict::Reject, None).form;
         let step = judged.judge_hand_over(&form, &wish, &candidates, now());
         if let HandOverStep::Record(receiver) = step {
             let receiver = approver(receiver.as_str());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use human_oversight::domain::{
     Approval, Ask, Assurance, Ballot, DecisionStep, Origin, Place, Plan, PolicyOrigin, Stage,
-    State, Status, Verdict, Vote,
+    State, Status, Verdict, Vote, Words,
 };
 use human_oversight::values::{Digest, Timestamp};
 
@@ -135,9 +135,7 @@ fn approval_of(person: usize, place: Place) -> Vote {
             seat: person,
             assurance: Assurance::Link,
             verdict: Verdict::Approve,
-            preset: None,
-            comment: None,
-            question: None,
+            words: Words::default(),
             at: now(),
         },
         receipt: "vote".to_owned(),

@@ -9,8 +9,8 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Ask, CheckedForm, DecisionResult, DecisionStep, Origin, Place, Plan, PolicyOrigin,
-    Stage, State, Status, Verdict,
+    Approval, Ask, CheckedDecision, DecisionResult, DecisionStep, Origin, Place, Plan,
+    PolicyOrigin, Stage, State, Status, Verdict,
 };
 use human_oversight::values::{Digest, Timestamp};
 use stateright::{Model, Property};
@@ -173,7 +173,7 @@ impl Gate {
             Bug::ClampedQuorum => judged.plan.stages[0].asks[0].needed = needed(1),
             _ => {}
         }
-        let form = CheckedForm {
+        let form = CheckedDecision {
             votes: match self.bug {
                 Bug::CountedUnseen => None,
                 _ => row.votes.len().checked_sub(unseen),

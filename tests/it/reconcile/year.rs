@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use human_oversight::domain::{Approval, Assurance, Claim, Decider, Proposal};
+use human_oversight::domain::{Approval, Assurance, Claim, Decider, Proposal, Words};
 use human_oversight::keys::LinkKeys;
 use human_oversight::keys::keyring;
 use human_oversight::keys::receipt::ReceiptKeys;
@@ -45,9 +45,7 @@ fn executed(number: u64, start: Timestamp, keys: &ReceiptKeys) -> Approval {
             address: approval.approvers[0].address.clone(),
             assurance: Assurance::Link,
         },
-        preset: None,
-        comment: None,
-        question: None,
+        words: Words::default(),
         at: at(10),
         run_by: Some(at(610)),
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use human_oversight::domain::{
     Approval, Assurance, Decider, Decision, Parameters, PastDecision, Precedent, State, Verdict,
+    Words,
 };
 use human_oversight::store::Store;
 use human_oversight::values::{Address, Digest};
@@ -26,9 +27,7 @@ fn rejected(correlation: &str, json: &str, seconds: u64) -> Approval {
             address,
             assurance: Assurance::Link,
         },
-        preset: None,
-        comment: None,
-        question: None,
+        words: Words::default(),
         at: at(seconds),
         receipt: "x".to_owned(),
     };
