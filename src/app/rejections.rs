@@ -300,7 +300,7 @@ async fn read(store: &Store, name: &str) -> Kept {
     match store.standing(StandingKind::Rejection, name).await? {
         None => Ok((Vec::new(), None)),
         Some(row) => {
-            let rejections = decode(&row).ok_or_else(|| StoreError::Damaged(REJECTIONS.to_owned()));
+            let rejections = decode(&row).ok_or_else(|| StoreError::damaged(REJECTIONS));
             Ok((rejections?, Some(row)))
         }
     }

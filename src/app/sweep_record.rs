@@ -98,7 +98,7 @@ pub(super) fn encode(record: &SweepRecord) -> BTreeMap<String, String> {
 }
 
 pub(super) fn decode(row: &StandingRow) -> Result<SweepRecord, StoreError> {
-    let damaged = || StoreError::Damaged(COLUMN.to_owned());
+    let damaged = || StoreError::damaged(COLUMN);
     let json = row.columns.get(COLUMN).ok_or_else(damaged)?;
     let stored: Stored = serde_json::from_str(json).map_err(|_| damaged())?;
     let time = |text: &String| Timestamp::parse(text).ok_or_else(damaged);

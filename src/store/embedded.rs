@@ -19,7 +19,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use file::{File, STANDING_SCHEMA};
+use file::{File, create_table};
 use file_id::OpenFile;
 pub(super) use queries::{DECIDED, REQUESTS, STANDING};
 use queries::{OWNER, PAGE, WAITS, all, due, get, has_table};
@@ -163,7 +163,7 @@ impl Embedded {
     pub(super) fn prepare_standing(&self, is_lost: bool) -> Result<(), StoreError> {
         let is_new = self.read(|connection| {
             let exists = has_table(connection, STANDING)?;
-            connection.execute_batch(STANDING_SCHEMA)?;
+            create_table(connection, STANDING)?;
             Ok(!exists)
         })?;
         if is_new && is_lost {
@@ -258,7 +258,7 @@ impl Embedded {
             return Ok(None);
         };
         let columns = serde_json::from_str(&entity);
-        let columns = columns.map_err(|_| StoreError::Damaged("Entity".to_owned()))?;
+        let columns = columns.map_err(|_| StoreError::damaged("Entity"))?;
         Ok(Some((Columns(columns), ETag(version.to_string()))))
     }
 
@@ -273,9 +273,14 @@ impl Embedded {
             _ => None,
         };
         let due = rows.into_iter().map(|(_, partition, row)| {
-            let foreign = Due::foreign(&partition, &row);
-            let id = row::id(&(partition, row)).or(foreign.id);
-            Due { id, index: None }
+            let keys = (partition, row);
+            match row::id(&keys) {
+                Ok(id) => Due {
+                    id: Ok(id),
+                    index: None,
+                },
+                Err(_) => Due::foreign(&keys.0, &keys.1),
+            }
         });
         Ok(DuePage {
             due: due.collect(),

@@ -300,6 +300,10 @@ impl Store {
         from: Option<Place>,
     ) -> Result<(Vec<StoredStandingRow>, Option<Place>), StoreError> {
         let (page, next) = self.backend.list_standing(from).await?;
+        if page.is_empty() {
+            return Ok((Vec::new(), next));
+        }
+        let gate = self.gate_id_to_list().await?;
         let mut rows = Vec::with_capacity(page.len());
         for raw in page {
             let kind = StandingKind::from_word(&raw.keys.0);
@@ -318,7 +322,7 @@ impl Store {
             let mut columns = raw.entity;
             columns.insert(STANDING.to_owned(), true.into());
             columns.insert(OF_TABLE.to_owned(), (*self.standing).into());
-            if let Some(gate) = self.gate_id_to_list().await? {
+            if let Some(gate) = &gate {
                 columns.insert(OF_GATE.to_owned(), gate.names().into());
             }
             rows.push(StoredStandingRow {
@@ -423,29 +427,20 @@ fn decode(
 /// The row as if it were not stored, and the time of its last write.
 pub(super) fn decode_copy(
     kind: StandingKind,
-    (partition, key): &Keys,
+    keys: &Keys,
     columns: &Columns,
 ) -> Result<(StandingRow, Timestamp), StoreError> {
-    // A row that was moved to other keys.
-    for (column, key) in [("PartitionKey", partition), ("RowKey", key)] {
-        if columns.text(column) != Some(key) {
-            return Err(damaged(column));
-        }
-    }
-    let name = row::decode_key(key).ok_or_else(|| damaged("RowKey"))?;
+    columns.check_keys(keys)?;
+    let name = row::decode_key(&keys.1).ok_or_else(|| StoreError::damaged("RowKey"))?;
     let own = columns.0.iter();
     let own = own.filter(|(name, _)| !COMMON.contains(&name.as_str()));
     let own = own.map(|(name, value)| match value {
         Value::String(text) => Ok((name.clone(), text.clone())),
-        _ => Err(damaged(name)),
+        _ => Err(StoreError::damaged(name)),
     });
     let written_at = columns.text(WRITTEN).and_then(Timestamp::parse);
     Ok((
         StandingRow::new(kind, &name, own.collect::<Result<_, _>>()?),
-        written_at.ok_or_else(|| damaged(WRITTEN))?,
+        written_at.ok_or_else(|| StoreError::damaged(WRITTEN))?,
     ))
-}
-
-fn damaged(column: &str) -> StoreError {
-    StoreError::Damaged(column.to_owned())
 }

@@ -80,14 +80,18 @@ pub fn encode_pause_log(log: &PauseLog) -> BTreeMap<String, String> {
 /// # Errors
 /// [`StoreError::Damaged`] if it has not the form of such a row.
 pub fn decode_pause_log(columns: &BTreeMap<String, String>) -> Result<PauseLog, StoreError> {
-    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let text = |column: &'static str| columns.get(column).ok_or_else(|| damaged(column));
-    let pauses: Vec<PauseEntry> = from_str(text(PAUSES)?).map_err(|_| damaged(PAUSES))?;
+    let text = |column: &'static str| {
+        columns
+            .get(column)
+            .ok_or_else(|| StoreError::damaged(column))
+    };
+    let pauses: Vec<PauseEntry> =
+        from_str(text(PAUSES)?).map_err(|_| StoreError::damaged(PAUSES))?;
     let pauses = pauses.into_iter().map(PauseEntry::into_pause);
     let pauses: Option<_> = pauses.collect();
     Ok(PauseLog {
-        standing: pauses.ok_or_else(|| damaged(PAUSES))?,
-        channels: from_str(text(CHANNELS)?).map_err(|_| damaged(CHANNELS))?,
+        standing: pauses.ok_or_else(|| StoreError::damaged(PAUSES))?,
+        channels: from_str(text(CHANNELS)?).map_err(|_| StoreError::damaged(CHANNELS))?,
         outbox: decode(text(OUTBOX)?)?,
     })
 }
@@ -117,7 +121,7 @@ pub(super) fn decode(text: &str) -> Result<StandingOutbox, StoreError> {
         told.all(|it| outbox.event(it.event).is_some())
             .then_some(outbox)
     };
-    read().ok_or_else(|| StoreError::Damaged(OUTBOX.to_owned()))
+    read().ok_or_else(|| StoreError::damaged(OUTBOX))
 }
 
 pub(super) fn json(value: &impl Serialize) -> String {
@@ -209,15 +213,8 @@ impl PauseEntry {
     }
 
     fn into_pause(self) -> Option<StandingPause> {
-        let name = self.name.as_deref();
-        let scope = match self.scope.as_str() {
-            "all" => PauseScope::new(None, None),
-            "owner" => PauseScope::new(Some(name?), None),
-            "agent" => PauseScope::new(None, Some(name?)),
-            _ => return None,
-        };
         Some(StandingPause {
-            scope: scope.ok()?,
+            scope: PauseScope::from_word(&self.scope, self.name.as_deref())?,
             since: Timestamp::parse(&self.since)?,
         })
     }
