@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::StoreError;
 use super::row::{self, Columns, Keys};
+use super::text_json::json;
 use crate::content;
 use crate::domain::{
     Approval, Decision, Execution, PastDecision, PastValues, Range, Request, Scalars, State,
@@ -168,10 +169,6 @@ fn fits(left: &mut usize, is_cut: &mut bool, size: usize) -> bool {
     *is_cut |= rest.is_none();
     *left = rest.unwrap_or(*left);
     rest.is_some()
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("texts can be written")
 }
 
 /// What is asked now, and who reads about it.

@@ -27,6 +27,7 @@ use queries::{OWNER, PAGE, WAITS, all, due, get, has_table};
 use super::error::StoreError;
 use super::listing::{Due, DuePage, KeyedRows, Place, RawRow, StoredRow, unreadable};
 use super::row::{self, Columns, Keys, Row};
+use super::text_json::json;
 use super::versioned::ETag;
 use crate::private_files;
 use crate::values::{Address, ApprovalId, Timestamp};
@@ -120,7 +121,7 @@ impl Embedded {
 
     /// Inserts or replaces a row.
     pub(super) async fn write(&self, row: Row, condition: Condition) -> Result<ETag, StoreError> {
-        let entity = json(&row.columns);
+        let entity = json(&row.columns.0);
         self.send(REQUESTS, row.keys, Some(entity), row.due, condition)
             .await
     }
@@ -189,7 +190,7 @@ impl Embedded {
             Some(etag) => Condition::Is(etag.version()?),
             None => Condition::New { open_limit: None },
         };
-        self.send(STANDING, keys, Some(json(&columns)), None, condition)
+        self.send(STANDING, keys, Some(json(&columns.0)), None, condition)
             .await
     }
 
@@ -215,7 +216,7 @@ impl Embedded {
         columns: Columns,
     ) -> Result<(), StoreError> {
         let condition = Condition::New { open_limit: None };
-        let sent = self.send(DECIDED, keys, Some(json(&columns)), None, condition);
+        let sent = self.send(DECIDED, keys, Some(json(&columns.0)), None, condition);
         sent.await.map(drop)
     }
 
@@ -332,10 +333,6 @@ impl Embedded {
         });
         Ok((rows.collect(), next))
     }
-}
-
-fn json(columns: &Columns) -> String {
-    serde_json::to_string(&columns.0).expect("a map is JSON")
 }
 
 fn write_all(writes: &Receiver<Write>, mut file: File) {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::grant_text::GrantEntry;
 use super::standing_outbox_text::{self, OUTBOX};
+use super::text_json::json;
 use crate::domain::{GrantEnd, Grants, HeldGrant};
 use crate::values::Timestamp;
 
@@ -39,11 +40,11 @@ pub fn encode_grants(grants: &Grants) -> BTreeMap<String, String> {
     });
     let entries: Vec<HeldEntry> = entries.collect();
     let mut columns = BTreeMap::from([
-        (GRANTS.to_owned(), standing_outbox_text::json(&entries)),
+        (GRANTS.to_owned(), json(&entries)),
         (VOIDED.to_owned(), grants.voided.to_string()),
     ]);
     if !grants.tell.is_empty() {
-        let tell = standing_outbox_text::json(&grants.tell);
+        let tell = json(&grants.tell);
         columns.insert(TELL.to_owned(), tell);
     }
     let taken = grants.held.iter().filter(|held| !held.taken_by.is_empty());
@@ -51,7 +52,7 @@ pub fn encode_grants(grants: &Grants) -> BTreeMap<String, String> {
         .map(|held| (&held.signed.grant.id, &held.taken_by))
         .collect();
     if !taken_by.is_empty() {
-        let taken_by = standing_outbox_text::json(&taken_by);
+        let taken_by = json(&taken_by);
         columns.insert(TAKEN_BY.to_owned(), taken_by);
     }
     if grants.outbox.last > 0 {

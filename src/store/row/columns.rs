@@ -7,9 +7,9 @@ use serde::Serializer;
 use serde_json::{Map, Value};
 
 use super::key::Keys;
-use super::text::Text;
 use crate::keys::LinkKeys;
 use crate::store::error::StoreError;
+use crate::store::text::Text;
 use crate::values::Timestamp;
 
 /// The columns of a row by name. Values are text, but for the numbers of version 2 and the nulls of

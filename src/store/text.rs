@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use crate::domain::{
-    CommentRule, DeliveryFault, EventKind, Notice, Purpose, Revoker, Status, Verdict,
+    CommentRule, DeliveryFault, EventKind, GrantEnding, Notice, Purpose, Revoker, Status, Verdict,
 };
 use crate::values::{Address, ApprovalId, AuthContext, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
-pub(in crate::store) trait Text: Sized {
+pub(crate) trait Text: Sized {
     fn to_text(&self) -> String;
     fn from_text(text: &str) -> Option<Self>;
 }
@@ -70,6 +70,7 @@ words! {
     Notice,
     DeliveryFault,
     EventKind,
+    GrantEnding,
     CommentRule,
     Purpose,
 }
