@@ -50,7 +50,7 @@ pub use matched::{Matched, RuleId, tell_of};
 pub use people::{Member, group_by_person, is_same_person};
 pub use pointer::{InvalidPointer, Pointer};
 pub use requirement::{
-    Ask, Comment, Escalate, MAX_PEOPLE, MAX_STAGES, MAX_VOTES, PlanFault, Reask, Requirement,
+    Ask, CommentRule, Escalate, MAX_PEOPLE, MAX_STAGES, MAX_VOTES, PlanFault, Reask, Requirement,
     Source,
 };
 pub use surroundings::Surroundings;

@@ -12,30 +12,32 @@ use super::listing::{OF_GATE, OF_TABLE, Place, STANDING};
 use super::row::{self, Columns, Keys, Scope};
 use super::versioned::ETag;
 use crate::values::Timestamp;
+use crate::values::word::words;
 
-/// What a row of the standing table is about; its partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StandingKind {
-    /// A pause of claims and submits.
-    Pause,
-    /// What an owner's budgets have left.
-    Budget,
-    /// A rejection, for a request that asks the same again.
-    Rejection,
-    /// How often a rule of the policy has approved for an owner.
-    Limit,
-    /// What the last sweep of any instance found.
-    Sweep,
-    /// The standing grants for what reads the same.
-    Grant,
-    /// The wrong codes that were entered with a person's links.
-    Code,
-    /// A channel that is switched off.
-    Channel,
-    /// Which request the emails are about that delivery reports name.
-    Delivery,
-    /// What channels get of pauses.
-    PauseLog,
+words! {
+    /// What a row of the standing table is about; its partition.
+    pub enum StandingKind {
+        /// A pause of claims and submits.
+        Pause = "pause",
+        /// What an owner's budgets have left.
+        Budget = "budget",
+        /// A rejection, for a request that asks the same again.
+        Rejection = "rejection",
+        /// How often a rule of the policy has approved for an owner.
+        Limit = "limit",
+        /// What the last sweep of any instance found.
+        Sweep = "sweep",
+        /// The standing grants for what reads the same.
+        Grant = "grant",
+        /// The wrong codes that were entered with a person's links.
+        Code = "code",
+        /// A channel that is switched off.
+        Channel = "channel",
+        /// Which request the emails are about that delivery reports name.
+        Delivery = "delivery",
+        /// What channels get of pauses.
+        PauseLog = "pause-log",
+    }
 }
 
 /// A row of the standing table.
@@ -89,43 +91,10 @@ const COMMON: [&str; 6] = [
 const ROW_KEY_CHARS: usize = 512;
 
 impl StandingKind {
-    const ALL: [Self; 10] = [
-        Self::Pause,
-        Self::Budget,
-        Self::Rejection,
-        Self::Limit,
-        Self::Sweep,
-        Self::Grant,
-        Self::Code,
-        Self::Channel,
-        Self::Delivery,
-        Self::PauseLog,
-    ];
-
-    /// The partition key.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Budget => "budget",
-            Self::Rejection => "rejection",
-            Self::Limit => "limit",
-            Self::Sweep => "sweep",
-            Self::Grant => "grant",
-            Self::Code => "code",
-            Self::Channel => "channel",
-            Self::Delivery => "delivery",
-            Self::PauseLog => "pause-log",
-        }
-    }
-
     /// Whether its rows are counts, without which less is held back for a time. Such a count begins anew once its key
     /// is gone; who can write the table could also delete it.
     fn is_count(self) -> bool {
         matches!(self, Self::Budget | Self::Code)
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 

@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use crate::domain::{
-    CommentRule, DeliveryFault, EventKind, GrantEnding, Notice, Purpose, Revoker, Status, Verdict,
+    DeliveryFault, EventKind, GrantEnding, Notice, Purpose, Revoker, Status, Verdict,
 };
+use crate::policy::CommentRule;
 use crate::values::{Address, ApprovalId, AuthContext, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
@@ -50,7 +51,7 @@ text! {
 }
 
 /// Enums with stored words.
-macro_rules! words {
+macro_rules! text_of_words {
     ($($name:ty,)*) => {
         $(impl Text for $name {
             fn to_text(&self) -> String {
@@ -64,7 +65,7 @@ macro_rules! words {
     };
 }
 
-words! {
+text_of_words! {
     Status,
     Verdict,
     Notice,

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
 use crate::domain::{
-    Approval, Ask, CommentRule, Escalation, GrantTerms, Origin, Plan, PolicyOrigin, Stage,
-    Substitute,
+    Approval, Ask, Escalation, GrantTerms, Origin, Plan, PolicyOrigin, Stage, Substitute,
 };
-use crate::policy::Pointer;
+use crate::policy::{CommentRule, Pointer};
 use crate::store::text_json::{json, text};
 use crate::values::{Digest, Timestamp};
 
