@@ -63,7 +63,6 @@ mod unlisted;
 mod vote;
 mod vote_fault;
 mod withdraw;
-mod word;
 mod wrong_codes;
 
 pub use approval::{Approval, InvalidTransition};
@@ -93,9 +92,7 @@ pub use outbox::{
 };
 pub use pause::{InvalidPause, Pause, PauseScope};
 pub use pause_log::PauseLog;
-pub use plan::{
-    Ask, CommentRule, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally,
-};
+pub use plan::{Ask, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally};
 pub use precedent::{
     Deviation, Finding, Part, PastDecision, PastValues, Precedent, Range, Scalars,
 };

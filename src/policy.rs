@@ -33,12 +33,12 @@ mod surroundings;
 mod text;
 mod truth;
 
-use std::collections::BTreeMap;
-
 use human_oversight_protocol::parameters::sha256;
 use uuid::Uuid;
 
-use crate::values::{Address, AllowList, Digest, DirectoryGroup, Timestamp};
+use crate::values::{Address, Digest, DirectoryGroup, Timestamp};
+use load::needs_bound_names;
+use rule::Rule;
 
 pub use absence::Absence;
 pub use channels::{Channel, ChannelKind, MAX_TOLD};
@@ -46,47 +46,18 @@ pub use demand::MAX_GRANT;
 pub use effect::{Asked, Candidate, Effect, Limit};
 pub use explain::Explanation;
 pub use fault::Fault;
+pub use load::Policy;
 pub use matched::{Matched, RuleId, tell_of};
 pub use people::{Member, group_by_person, is_same_person};
 pub use pointer::{InvalidPointer, Pointer};
 pub use requirement::{
-    Ask, Comment, Escalate, MAX_PEOPLE, MAX_STAGES, MAX_VOTES, PlanFault, Reask, Requirement,
+    Ask, CommentRule, Escalate, MAX_PEOPLE, MAX_STAGES, MAX_VOTES, PlanFault, Reask, Requirement,
     Source,
 };
 pub use surroundings::Surroundings;
 pub use truth::Truth;
 
-/// A policy that loads without fault.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    digest: Digest,
-    document: load::Document,
-    allowed: AllowList,
-    /// By address in lower case.
-    object_ids: BTreeMap<String, Uuid>,
-    /// By address in lower case.
-    directory_groups: BTreeMap<String, DirectoryGroup>,
-}
-
 impl Policy {
-    /// The version of the language.
-    pub const VERSION: u32 = load::VERSION;
-
-    /// Parses the text of a policy file.
-    ///
-    /// # Errors
-    /// All faults, in the order of their lines.
-    pub fn parse(text: &str, surroundings: &Surroundings) -> Result<Self, Vec<Fault>> {
-        let document = load::load(text, surroundings)?;
-        Ok(Self {
-            digest: Digest(sha256(text.as_bytes())),
-            allowed: surroundings.allowed.clone(),
-            object_ids: groups::object_ids(document.people()),
-            directory_groups: groups::directory_groups(&document.groups),
-            document,
-        })
-    }
-
     /// The SHA-256 of the text.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -94,43 +65,44 @@ impl Policy {
 
     /// The number of rules.
     pub fn rules(&self) -> usize {
-        self.document.rules.len()
+        self.rules.len()
     }
 
     /// The channels, in the order of their names.
     pub fn channels(&self) -> &[Channel] {
-        &self.document.channels
+        &self.channels
     }
 
     /// The rules with their effects (`approve`, `deny` or `require`), in the order of the file.
     pub fn list_rules(&self) -> impl Iterator<Item = (&RuleId, &'static str)> {
-        let rules = self.document.rules.iter();
-        rules.map(|rule| (&rule.id, rule.kind.word()))
+        self.rules.iter().map(|rule| (&rule.id, rule.kind.word()))
     }
 
     /// Whether a rule, or a member of a group, takes sign-in.
     pub fn needs_sign_in(&self) -> bool {
-        self.document.needs_sign_in()
+        let mut members = groups::all_members(&self.groups);
+        self.demands().any(|demand| demand.sign_in) || members.any(|member| member.group.is_some())
     }
 
     /// Whether a rule takes agents' names that are bound to their credentials.
     pub fn needs_bound_names(&self) -> bool {
-        self.document.needs_bound_names()
+        let mut kinds = self.rules.iter().map(|rule| &rule.kind);
+        kinds.any(|kind| needs_bound_names(kind).is_some())
     }
 
     /// Whether a rule refuses what was rejected before.
     pub fn refuses_rejected(&self) -> bool {
-        self.document.refuses_rejected()
+        self.demands().any(|demand| demand.reask == Reask::Refuse)
     }
 
     /// Whether a rule lets approvers give standing grants.
     pub fn allows_grants(&self) -> bool {
-        self.document.allows_grants()
+        self.demands().any(|demand| demand.grants.is_some())
     }
 
     /// The digest of these rules: their ids and contents, but not those of the groups that they name.
     pub fn digest_of(&self, ids: &[String]) -> Digest {
-        let rules = self.document.rules.iter();
+        let rules = self.rules.iter();
         let rules = rules.filter(|rule| ids.iter().any(|id| id == rule.id.as_str()));
         let mut lines: Vec<String> = rules
             .map(|rule| format!("{} {}", rule.id, rule.digest))
@@ -139,21 +111,9 @@ impl Policy {
         Digest(sha256(lines.join("\n").as_bytes()))
     }
 
-    /// What becomes of a request. Whether a requirement can be a plan, [`Requirement::check`] says.
-    pub fn evaluate(&self, asked: &Asked<'_>) -> Effect {
-        self.document
-            .evaluate(asked, &|address| self.member(address))
-    }
-
-    /// [`Effect::Requester`] as a requirement: one approval of the people whom the agent names.
-    pub fn requirement_of_requester(&self, used_up: Vec<String>, asked: &Asked<'_>) -> Requirement {
-        self.document
-            .default_requirement(used_up, asked, &|address| self.member(address))
-    }
-
     /// The absences in the time from `from` until `until`, in the order of the file.
     pub fn absences(&self, from: Timestamp, until: Timestamp) -> impl Iterator<Item = &Absence> {
-        let absences = self.document.absences.iter();
+        let absences = self.absences.iter();
         absences.filter(move |absence| absence.overlaps(from, until))
     }
 
@@ -165,18 +125,8 @@ impl Policy {
 
     /// The members of a group; none where there is no such group.
     pub fn group(&self, name: &str) -> &[Member] {
-        let group = self.document.groups.get(name);
+        let group = self.groups.get(name);
         group.map_or(&[], |group| group.members.as_slice())
-    }
-
-    /// What each rule says about a request, in the order of the file.
-    pub fn explain(&self, asked: &Asked<'_>) -> Vec<Explanation> {
-        self.document.explain(asked)
-    }
-
-    /// What is likely a mistake, in the order of the lines.
-    pub fn warnings(&self) -> Vec<Fault> {
-        self.document.warnings()
     }
 
     /// A person, with the object id that the policy or the list of approvers gives the address.
@@ -209,5 +159,9 @@ impl Policy {
     pub fn directory_group_of(&self, address: &Address) -> Option<&DirectoryGroup> {
         let address = address.as_str().to_ascii_lowercase();
         self.directory_groups.get(&address)
+    }
+    /// What its `require` rules demand.
+    fn demands(&self) -> impl Iterator<Item = &Requirement> {
+        self.rules.iter().filter_map(Rule::demand)
     }
 }

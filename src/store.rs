@@ -33,6 +33,8 @@ mod standing_outbox_text;
 mod stored_gate_id;
 mod table_state;
 mod tables;
+mod text;
+pub(crate) mod text_json;
 mod unverified;
 mod versioned;
 

@@ -10,6 +10,7 @@ mod directory_group;
 mod glob;
 mod owner;
 mod timestamp;
+pub(crate) mod word;
 
 pub use address::{Address, InvalidAddress};
 pub use allow_list::{AllowList, AllowListEntry};

@@ -184,10 +184,10 @@ fn encode(usage: &Usage) -> BTreeMap<String, String> {
 }
 
 fn decode(row: &StandingRow) -> Result<Usage, StoreError> {
-    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
     let full_at = |name: &str| {
         let text = row.columns.get(name);
-        let full_at = text.map(|text| Timestamp::parse(text).ok_or_else(|| damaged(name)));
+        let full_at =
+            text.map(|text| Timestamp::parse(text).ok_or_else(|| StoreError::damaged(name)));
         full_at.transpose()
     };
     let recipients = row.columns.get(RECIPIENTS).map_or("", String::as_str);
@@ -202,6 +202,6 @@ fn decode(row: &StandingRow) -> Result<Usage, StoreError> {
         policy: full_at(POLICY_FULL)?,
         recipients: recipients
             .collect::<Option<_>>()
-            .ok_or_else(|| damaged(RECIPIENTS))?,
+            .ok_or_else(|| StoreError::damaged(RECIPIENTS))?,
     })
 }

@@ -158,11 +158,12 @@ fn encode(codes: WrongCodes) -> BTreeMap<String, String> {
 fn decode(row: &StandingRow) -> Result<WrongCodes, StoreError> {
     let column = |name: &'static str| {
         let text = row.columns.get(name).map(String::as_str);
-        text.ok_or_else(|| StoreError::Damaged(name.to_owned()))
+        text.ok_or_else(|| StoreError::damaged(name))
     };
-    let damaged = |name: &str| StoreError::Damaged(name.to_owned());
     Ok(WrongCodes {
-        count: column(COUNT)?.parse().map_err(|_| damaged(COUNT))?,
-        last_at: Timestamp::parse(column(LAST_AT)?).ok_or_else(|| damaged(LAST_AT))?,
+        count: column(COUNT)?
+            .parse()
+            .map_err(|_| StoreError::damaged(COUNT))?,
+        last_at: Timestamp::parse(column(LAST_AT)?).ok_or_else(|| StoreError::damaged(LAST_AT))?,
     })
 }

@@ -106,7 +106,7 @@ impl App {
         };
         let id = row.columns.get(REQUEST).and_then(|id| id.parse().ok());
         id.map(Some)
-            .ok_or_else(|| StoreError::Damaged(REQUEST.to_owned()).into())
+            .ok_or_else(|| StoreError::damaged(REQUEST).into())
     }
 
     /// The approver and the notice whose email has this id.

@@ -7,6 +7,7 @@ use crate::domain::{Approval, Delivery, DeliveryState};
 use crate::keys::{ReceiptKeys, receipt};
 use crate::store::{Place, Store, StoreError};
 use crate::values::Timestamp;
+use crate::values::word::words;
 
 /// What is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +49,14 @@ pub struct Inspected {
     pub next: Option<Position>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Table {
-    Requests,
-    Standing,
-    Decided,
-    Due,
+words! {
+    /// The tables, in the order in which they are read.
+    enum Table {
+        Requests = "requests",
+        Standing = "standing",
+        Decided = "decided",
+        Due = "due",
+    }
 }
 
 /// Reads one page. Without receipt keys, receipts are not checked.
@@ -178,8 +181,7 @@ impl Position {
     /// `None` if it is no position.
     pub fn decode(text: &str) -> Option<Self> {
         let (word, place) = text.split_once(':')?;
-        let mut tables = Table::ALL.into_iter();
-        let table = tables.find(|table| table.word() == word)?;
+        let table = Table::from_word(word)?;
         Some(match place {
             "" => Self::beginning(table),
             place => Self {
@@ -197,20 +199,9 @@ impl Default for Position {
 }
 
 impl Table {
-    const ALL: [Self; 4] = [Self::Requests, Self::Standing, Self::Decided, Self::Due];
-
     fn next(self) -> Option<Self> {
         let mut tables = Self::ALL.into_iter();
         tables.find(|table| *table == self)?;
         tables.next()
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Standing => "standing",
-            Self::Decided => "decided",
-            Self::Due => "due",
-        }
     }
 }

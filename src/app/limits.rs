@@ -125,7 +125,7 @@ fn decode(row: &StandingRow) -> Result<LimitUsage, StoreError> {
             .collect(),
     };
     uses.map(LimitUsage::new)
-        .ok_or_else(|| StoreError::Damaged(USES.to_owned()))
+        .ok_or_else(|| StoreError::damaged(USES))
 }
 
 fn column(number: usize) -> String {

@@ -43,18 +43,11 @@ pub(super) fn encode(pause: &Pause) -> BTreeMap<String, String> {
 
 pub(super) fn decode(row: &StandingRow) -> Result<Pause, StoreError> {
     let text = |name: &str| row.columns.get(name).map(String::as_str);
-    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let name = text("ScopeName");
-    let scope = match text("Scope") {
-        Some("all") => PauseScope::new(None, None),
-        Some("owner") => PauseScope::new(name.or(Some("")), None),
-        Some("agent") => PauseScope::new(None, name.or(Some(""))),
-        _ => return Err(damaged("Scope")),
-    };
+    let scope = text("Scope").and_then(|word| PauseScope::from_word(word, text("ScopeName")));
     let since = text("PausedTimestamp").and_then(Timestamp::parse);
     Ok(Pause {
-        scope: scope.map_err(|_| damaged("ScopeName"))?,
-        since: since.ok_or_else(|| damaged("PausedTimestamp"))?,
+        scope: scope.ok_or_else(|| StoreError::damaged("Scope"))?,
+        since: since.ok_or_else(|| StoreError::damaged("PausedTimestamp"))?,
         reason: text("Reason").map(str::to_owned),
     })
 }

@@ -10,12 +10,12 @@ use super::limits::LimitCharge;
 use super::state::App;
 use super::submission::Submission;
 use crate::domain::{
-    self, Approval, CommentRule, Decider, Escalation, GrantTerms, Origin, Plan, PolicyOrigin,
-    SignedGrant, Stage, Substitute, Verdict,
+    self, Approval, Decider, Escalation, GrantTerms, Origin, Plan, PolicyOrigin, SignedGrant,
+    Stage, Substitute, Verdict,
 };
 use crate::policy::{
-    Absence, Asked, Comment, Effect, MAX_PEOPLE, MAX_TOLD, Matched, Member, Policy, Reask,
-    Requirement, RuleId, group_by_person, is_same_person, tell_of,
+    Absence, Asked, Effect, MAX_PEOPLE, MAX_TOLD, Matched, Member, Policy, Reask, Requirement,
+    RuleId, group_by_person, is_same_person, tell_of,
 };
 use crate::values::{Address, Owner, Timestamp};
 
@@ -235,11 +235,7 @@ fn required(
         substitutes,
         rejections: NonZeroU8::new(requirement.rejections).ok_or(Error::Bug)?,
         sign_in: requirement.sign_in,
-        comment: match requirement.comment {
-            Comment::Never => CommentRule::Never,
-            Comment::OnReject => CommentRule::OnReject,
-            Comment::Always => CommentRule::Always,
-        },
+        comment: requirement.comment,
         not_before: requirement.not_before.unwrap_or_default(),
         summary: requirement.summary.clone(),
         reject_reasons: requirement.reject_reasons.clone(),

@@ -16,6 +16,7 @@ use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{Approval, Assurance, EarlierRejections, Rejection, Request};
+use crate::store::text_json::{json, text};
 use crate::store::{RowVersion, StandingKind, StandingRow, Store, StoreError};
 use crate::values::{Address, ApprovalId, Owner, Timestamp};
 
@@ -31,9 +32,12 @@ const LIFTED: &str = "Lifted";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RejectionEntry {
-    id: String,
-    by: String,
-    at: String,
+    #[serde(with = "text")]
+    id: ApprovalId,
+    #[serde(with = "text")]
+    by: Address,
+    #[serde(with = "text")]
+    at: Timestamp,
     assurance: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     object_id: Option<Uuid>,
@@ -304,7 +308,7 @@ async fn read(store: &Store, name: &str) -> KeptRejections {
     match store.standing(StandingKind::Rejection, name).await? {
         None => Ok((Vec::new(), None)),
         Some(row) => {
-            let rejections = decode(&row).ok_or_else(|| StoreError::Damaged(REJECTIONS.to_owned()));
+            let rejections = decode(&row).ok_or_else(|| StoreError::damaged(REJECTIONS));
             Ok((rejections?, Some(row)))
         }
     }
@@ -327,21 +331,19 @@ pub(super) async fn is_rejected_since(
 
 fn encode(rejections: &[Rejection]) -> BTreeMap<String, String> {
     let entries = rejections.iter().map(|it| RejectionEntry {
-        id: it.id.to_string(),
-        by: it.by.to_string(),
-        at: it.at.to_string(),
+        id: it.id.clone(),
+        by: it.by.clone(),
+        at: it.at,
         assurance: it.assurance.word().to_owned(),
         object_id: it.assurance.object_id(),
         comment: it.comment.clone(),
     });
     let entries: Vec<_> = entries.collect();
-    let json = serde_json::to_string(&entries).expect("texts can be written");
-    let mut columns = BTreeMap::from([(REJECTIONS.to_owned(), json)]);
+    let mut columns = BTreeMap::from([(REJECTIONS.to_owned(), json(&entries))]);
     let lifted = rejections.iter().filter(|it| it.is_lifted);
     let lifted: Vec<String> = lifted.map(|it| it.id.to_string()).collect();
     if !lifted.is_empty() {
-        let json = serde_json::to_string(&lifted).expect("texts can be written");
-        columns.insert(LIFTED.to_owned(), json);
+        columns.insert(LIFTED.to_owned(), json(&lifted));
     }
     columns
 }
@@ -354,10 +356,10 @@ fn decode(row: &StandingRow) -> Option<Vec<Rejection>> {
     };
     let rejections = entries.into_iter().map(|entry| {
         Some(Rejection {
-            is_lifted: lifted.contains(&entry.id),
-            id: entry.id.parse::<ApprovalId>().ok()?,
-            by: Address::from_known(&entry.by)?,
-            at: Timestamp::parse(&entry.at)?,
+            is_lifted: lifted.contains(&entry.id.to_string()),
+            id: entry.id,
+            by: entry.by,
+            at: entry.at,
             assurance: Assurance::from_word(&entry.assurance, entry.object_id)?,
             comment: entry.comment,
         })

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::sweep_report::SweepReport;
 use crate::mailer::MailFailing;
+use crate::store::text_json::{json, optional_text, text};
 use crate::store::{StandingKind, StandingRow, Store, StoreError};
 use crate::values::Timestamp;
 
@@ -39,17 +40,26 @@ pub struct LastSweep(pub(super) Mutex<Option<StandingRow>>);
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
-    ended: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    completed: Option<String>,
+    #[serde(with = "text")]
+    ended: Timestamp,
+    #[serde(
+        with = "optional_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    completed: Option<Timestamp>,
     processed: u32,
     sent: usize,
     unsent: usize,
     failed: u32,
     set_aside: u32,
     complete: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mail_accepted: Option<String>,
+    #[serde(
+        with = "optional_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    mail_accepted: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mail: Option<StoredFailing>,
     keys: BTreeMap<String, String>,
@@ -57,8 +67,10 @@ struct Stored {
 
 #[derive(Serialize, Deserialize)]
 struct StoredFailing {
-    since: String,
-    last: String,
+    #[serde(with = "text")]
+    since: Timestamp,
+    #[serde(with = "text")]
+    last: Timestamp,
     cause: String,
 }
 
@@ -75,44 +87,36 @@ pub(super) fn encode(record: &SweepRecord) -> BTreeMap<String, String> {
     let report = record.report;
     let keys = record.keys.iter();
     let stored = Stored {
-        ended: record.ended_at.to_string(),
-        completed: record.completed_at.map(|at| at.to_string()),
+        ended: record.ended_at,
+        completed: record.completed_at,
         processed: report.processed,
         sent: report.sent,
         unsent: report.unsent,
         failed: report.failed,
         set_aside: report.set_aside,
         complete: report.complete,
-        mail_accepted: record.mail_accepted_at.map(|at| at.to_string()),
+        mail_accepted: record.mail_accepted_at,
         mail: record.mail_failing.as_ref().map(|failing| StoredFailing {
-            since: failing.since.to_string(),
-            last: failing.last.to_string(),
+            since: failing.since,
+            last: failing.last,
             cause: failing.cause.clone(),
         }),
         keys: keys
             .map(|(key, since)| (key.clone(), since.to_string()))
             .collect(),
     };
-    let json = serde_json::to_string(&stored).expect("texts and numbers are JSON");
-    BTreeMap::from([(COLUMN.to_owned(), json)])
+    BTreeMap::from([(COLUMN.to_owned(), json(&stored))])
 }
 
 pub(super) fn decode(row: &StandingRow) -> Result<SweepRecord, StoreError> {
-    let damaged = || StoreError::Damaged(COLUMN.to_owned());
+    let damaged = || StoreError::damaged(COLUMN);
     let json = row.columns.get(COLUMN).ok_or_else(damaged)?;
     let stored: Stored = serde_json::from_str(json).map_err(|_| damaged())?;
     let time = |text: &String| Timestamp::parse(text).ok_or_else(damaged);
-    let failing = |mail: StoredFailing| {
-        Ok::<_, StoreError>(MailFailing {
-            since: time(&mail.since)?,
-            last: time(&mail.last)?,
-            cause: mail.cause,
-        })
-    };
     let keys = stored.keys.iter();
     Ok(SweepRecord {
-        ended_at: time(&stored.ended)?,
-        completed_at: stored.completed.as_ref().map(time).transpose()?,
+        ended_at: stored.ended,
+        completed_at: stored.completed,
         report: SweepReport {
             processed: stored.processed,
             sent: stored.sent,
@@ -121,8 +125,12 @@ pub(super) fn decode(row: &StandingRow) -> Result<SweepRecord, StoreError> {
             set_aside: stored.set_aside,
             complete: stored.complete,
         },
-        mail_accepted_at: stored.mail_accepted.as_ref().map(time).transpose()?,
-        mail_failing: stored.mail.map(failing).transpose()?,
+        mail_accepted_at: stored.mail_accepted,
+        mail_failing: stored.mail.map(|it| MailFailing {
+            since: it.since,
+            last: it.last,
+            cause: it.cause,
+        }),
         keys: keys
             .map(|(key, since)| Ok((key.clone(), time(since)?)))
             .collect::<Result<_, StoreError>>()?,

@@ -4,7 +4,7 @@ use std::fmt;
 
 pub use super::assurance::{Assurance, SignInFault, SignedIn};
 use super::grant::SignedGrant;
-use super::word::words;
+use crate::values::word::words;
 use crate::values::{Address, Digest, Timestamp};
 
 words! {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::state::Status;
-use super::word::words;
 use crate::values::Timestamp;
+use crate::values::word::words;
 
 /// How long a send lease lasts: time for one attempt, after which another instance may send. With the
 /// sweep's interval of a minute, a delivery interrupted by a crash is attempted again well within the

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::assurance::Assurance;
 use super::request::Request;
-use super::word::words;
+use crate::values::word::words;
 use crate::values::{Address, ApprovalId, Digest, Owner, Timestamp};
 
 /// What a plan allows a standing grant to be.

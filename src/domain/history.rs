@@ -1,6 +1,6 @@
 //! The history of a request.
 
-use super::word::words;
+use crate::values::word::words;
 use crate::values::{Address, Timestamp};
 
 /// One entry of the history.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::delivery::{DeliveryFault, DeliveryState, SEND_LEASE};
 use super::history::EventKind;
-use super::word::words;
 use crate::values::Timestamp;
+use crate::values::word::words;
 
 /// The pauses after each attempt that failed, of Standard Webhooks 1.0; after the last one it has failed.
 const RETRY_PAUSES: [u64; 7] = [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];

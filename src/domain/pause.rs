@@ -64,6 +64,17 @@ impl PauseScope {
         }
     }
 
+    /// The scope of this kind and name.
+    pub fn from_word(word: &str, name: Option<&str>) -> Option<Self> {
+        let scope = match word {
+            "all" => Self::new(None, None),
+            "owner" => Self::new(Some(name?), None),
+            "agent" => Self::new(None, Some(name?)),
+            _ => return None,
+        };
+        scope.ok()
+    }
+
     /// The kind of the scope, in rows and responses.
     pub fn word(&self) -> &'static str {
         match self {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::decision::Verdict;
 use super::grant::GrantTerms;
 use super::vote::{Ballot, COMMENT_CHARS, Place, VOTE_COMMENT_CHARS, Vote};
-use super::word::words;
-use crate::policy::Pointer;
+use crate::policy::{CommentRule, Pointer};
 use crate::values::{Digest, Timestamp};
 
 /// Who must agree to a request. Fixed when the request is submitted, but for the seats that are handed over: a later
@@ -116,15 +115,6 @@ pub struct HandOver {
     /// Why, in the words of the approver who had it.
     pub reason: String,
     pub at: Timestamp,
-}
-
-words! {
-    /// When a vote needs a comment.
-    pub enum CommentRule {
-        Never = "never",
-        OnReject = "on-reject",
-        Always = "always",
-    }
 }
 
 impl CommentRule {

@@ -4,7 +4,7 @@ use super::outbox::{
     self, ChannelAttempt, ChannelDelivery, ChannelReadiness, ChannelResult, Purpose,
 };
 use super::pause::PauseScope;
-use super::word::words;
+use crate::values::word::words;
 use crate::values::{Address, ApprovalId, Owner, Timestamp};
 
 /// `key:` and eight characters of the hash.

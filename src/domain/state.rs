@@ -2,8 +2,8 @@
 
 use super::decision::Decision;
 use super::execution::Execution;
-use super::word::words;
 use crate::values::Timestamp;
+use crate::values::word::words;
 
 words! {
     /// The names of the states.

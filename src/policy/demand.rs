@@ -8,7 +8,7 @@ use super::people::Member;
 use super::read_values::read_pointers;
 use super::reader::{Members, Node};
 use super::requirement::{
-    Ask, Comment, Escalate, MAX_STAGES, MAX_VOTES, Reask, Requirement, Source,
+    Ask, CommentRule, Escalate, MAX_STAGES, MAX_VOTES, Reask, Requirement, Source,
 };
 use super::surroundings::Surroundings;
 
@@ -40,16 +40,11 @@ pub(super) fn read_demand(
         }
         Some(sign_in)
     });
-    let comment = table.take("comment").and_then(|node| {
-        node.word(&[
-            ("never", Comment::Never),
-            ("on-reject", Comment::OnReject),
-            ("always", Comment::Always),
-        ])
-    });
+    let comment = table
+        .take("comment")
+        .and_then(|node| node.word(&CommentRule::ALL.map(|it| (it.word(), it))));
     let reask = table.take("reask");
-    let reask =
-        reask.and_then(|node| node.word(&[("show", Reask::Show), ("refuse", Reask::Refuse)]));
+    let reask = reask.and_then(|node| node.word(&Reask::ALL.map(|it| (it.word(), it))));
     let on_behalf_of = table.take("on_behalf_of");
     let on_behalf_of = on_behalf_of.and_then(|node| node.word(&[("required", true)]));
     let mut time = |name, least, most| {

@@ -1,26 +1,21 @@
 //! Applies the rules to a request.
 
 use super::effect::{Asked, Candidate, Effect};
-use super::load::{DefaultEffect, Document};
+use super::load::{DefaultEffect, Policy};
 use super::matched::{Matched, RuleId};
-use super::people::Member;
+use super::people::{Member, is_same_person};
 use super::requirement::Requirement;
 use super::rule::{Facets, Kind, Rule};
 use super::subject::Subject;
 use super::text::Text;
 use super::truth::Truth;
-use crate::values::Address;
 
 const DEFAULT_REASON: &str = "No rule of the policy allows this.";
 const LIMIT_REASON: &str = "The policy allows no more of these for now.";
 
-impl Document {
-    /// `member` gives an address its object id.
-    pub(super) fn evaluate(
-        &self,
-        asked: &Asked<'_>,
-        member: &dyn Fn(&Address) -> Member,
-    ) -> Effect {
+impl Policy {
+    /// What becomes of a request. Whether a requirement can be a plan, [`Requirement::check`] says.
+    pub fn evaluate(&self, asked: &Asked<'_>) -> Effect {
         let facets = self.facets(asked);
         let (mut denials, mut candidates) = (Vec::new(), Vec::new());
         let mut demands: Vec<(&Requirement, Matched)> = Vec::new();
@@ -54,18 +49,18 @@ impl Document {
         let is_denied = !is_lifted && matches!(self.default, DefaultEffect::Deny(_));
         if !demands.is_empty() && !is_denied {
             let mut joined = join(demands);
-            fill(&mut joined, asked, member);
+            self.fill(&mut joined, asked);
             return Effect::Require(joined);
         }
         if !candidates.is_empty() && demands.is_empty() {
-            let otherwise = Box::new(self.default_effect(&candidates, Vec::new(), asked, member));
+            let otherwise = Box::new(self.default_effect(&candidates, Vec::new(), asked));
             return Effect::Approve {
                 candidates,
                 otherwise,
             };
         }
         let doubtful = demands.into_iter().map(|(_, matched)| matched).collect();
-        self.default_effect(&[], doubtful, asked, member)
+        self.default_effect(&[], doubtful, asked)
     }
 
     /// Looks at a request as rules do.
@@ -82,14 +77,9 @@ impl Document {
         }
     }
 
-    /// What the default demands where it asks people: one approval of those whom the agent names. `used_up` says which
-    /// limits are used up, if that is why it decides.
-    pub(super) fn default_requirement(
-        &self,
-        used_up: Vec<String>,
-        asked: &Asked<'_>,
-        member: &dyn Fn(&Address) -> Member,
-    ) -> Requirement {
+    /// [`Effect::Requester`] as a requirement: one approval of the people whom the agent names. `used_up` says which
+    /// limits are used up, if that is why the default decides.
+    pub fn requirement_of_requester(&self, used_up: Vec<String>, asked: &Asked<'_>) -> Requirement {
         let escalate = match &self.default {
             DefaultEffect::Require { escalate } => escalate.clone(),
             DefaultEffect::Deny(_) => None,
@@ -101,7 +91,7 @@ impl Document {
             facts: facts(used_up, "no rule applies"),
             tell: Vec::new(),
         });
-        fill(&mut demand, asked, member);
+        self.fill(&mut demand, asked);
         demand
     }
 
@@ -111,7 +101,6 @@ impl Document {
         used_up: &[Candidate],
         doubtful: Vec<Matched>,
         asked: &Asked<'_>,
-        member: &dyn Fn(&Address) -> Member,
     ) -> Effect {
         let limits = used_up.iter().map(|it| &it.rule.rule);
         let used_up: Vec<String> = limits
@@ -122,7 +111,7 @@ impl Document {
             DefaultEffect::Require { escalate } => {
                 return match escalate {
                     None => Effect::Requester { used_up },
-                    Some(_) => Effect::Require(self.default_requirement(used_up, asked, member)),
+                    Some(_) => Effect::Require(self.requirement_of_requester(used_up, asked)),
                 };
             }
         };
@@ -146,6 +135,17 @@ impl Document {
             reason: reason.clone().unwrap_or_else(|| otherwise.to_owned()),
         }
     }
+
+    /// Names the people.
+    fn fill(&self, demand: &mut Requirement, asked: &Asked<'_>) {
+        let requested = asked.requested.iter().map(|it| self.member(it));
+        let requested: Vec<Member> = requested.collect();
+        let acted_for = asked.on_behalf_of.map(|it| self.member(it));
+        demand.fill(&requested, |member| {
+            let acted_for = acted_for.as_ref();
+            acted_for.is_some_and(|person| is_same_person(person, member))
+        });
+    }
 }
 
 impl Rule {
@@ -157,16 +157,6 @@ impl Rule {
             tell: self.tell.clone(),
         }
     }
-}
-
-/// Names the people.
-fn fill(demand: &mut Requirement, asked: &Asked<'_>, member: &dyn Fn(&Address) -> Member) {
-    let requested: Vec<Member> = asked.requested.iter().map(member).collect();
-    let acted_for = asked.on_behalf_of.map(member);
-    demand.fill(&requested, |member| {
-        let acted_for = acted_for.as_ref();
-        acted_for.is_some_and(|person| super::people::is_same_person(person, member))
-    });
 }
 
 /// Why the default decides: since limits are used up, or else in these words.

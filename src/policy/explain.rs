@@ -1,7 +1,7 @@
 //! What each rule says about a request, for the tools.
 
 use super::effect::Asked;
-use super::load::Document;
+use super::load::Policy;
 use super::matched::RuleId;
 use super::truth::Truth;
 
@@ -17,8 +17,9 @@ pub struct Explanation {
     pub facts: Vec<String>,
 }
 
-impl Document {
-    pub(super) fn explain(&self, asked: &Asked<'_>) -> Vec<Explanation> {
+impl Policy {
+    /// What each rule says about a request, in the order of the file.
+    pub fn explain(&self, asked: &Asked<'_>) -> Vec<Explanation> {
         let facets = self.facets(asked);
         let explain = |rule: &super::rule::Rule| {
             let truth = rule.judge(&facets);

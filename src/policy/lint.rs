@@ -6,7 +6,7 @@ use super::absence::Absence;
 use super::condition::{Condition, Scalar};
 use super::contradiction::contradiction;
 use super::fault::Fault;
-use super::load::{DefaultEffect, Document};
+use super::load::{DefaultEffect, Policy};
 use super::people::is_same_person;
 use super::requirement::{Requirement, Source};
 use super::rule::{Clause, Kind, Rule};
@@ -16,9 +16,9 @@ use super::truth::Truth;
 /// The longest time to decide.
 const MAX_TIME: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 
-impl Document {
-    /// The warnings, in the order of their lines.
-    pub(super) fn warnings(&self) -> Vec<Fault> {
+impl Policy {
+    /// What is likely a mistake, in the order of the lines.
+    pub fn warnings(&self) -> Vec<Fault> {
         let mut warnings = self.unused_groups();
         warnings.extend(self.idle_rules());
         warnings.extend(self.impossible_pairs());

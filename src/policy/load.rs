@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use human_oversight_protocol::parameters::sha256;
+use uuid::Uuid;
+
 use super::absence::{self, Absence};
 use super::channels::{self, Channel};
 use super::contradiction::contradiction;
@@ -9,25 +12,29 @@ use super::demand::read_escalate;
 use super::fault::Fault;
 use super::groups::{self, Groups};
 use super::matched::{MAX_NAME, RuleId};
-use super::people::Member;
 use super::pointer::Pointer;
 use super::read_rule::RuleReader;
 use super::read_values::read_reason;
 use super::reader::{Members, Reader};
-use super::requirement::{Escalate, Reask};
+use super::requirement::Escalate;
 use super::rule::{Kind, Rule};
 use super::surroundings::Surroundings;
+use crate::values::{AllowList, Digest, DirectoryGroup};
 
-/// The version of the language.
-pub(super) const VERSION: u32 = 1;
 /// The most bytes of a policy.
 const MAX_BYTES: usize = 64 << 10;
 /// The most rules of a policy.
 const MAX_RULES: usize = 500;
 
-/// A policy as read.
+/// A policy that loads without fault.
 #[derive(Clone, Debug)]
-pub(super) struct Document {
+pub struct Policy {
+    pub(super) digest: Digest,
+    pub(super) allowed: AllowList,
+    /// By address in lower case.
+    pub(super) object_ids: BTreeMap<String, Uuid>,
+    /// By address in lower case.
+    pub(super) directory_groups: BTreeMap<String, DirectoryGroup>,
     pub(super) groups: Groups,
     pub(super) channels: Vec<Channel>,
     pub(super) default: DefaultEffect,
@@ -47,51 +54,26 @@ pub(super) enum DefaultEffect {
     Deny(Option<String>),
 }
 
-impl Document {
-    pub(super) fn needs_sign_in(&self) -> bool {
-        let takes_it = |rule: &Rule| matches!(&rule.kind, Kind::Require(demand) if demand.sign_in);
-        let mut members = groups::all_members(&self.groups);
-        self.rules.iter().any(takes_it) || members.any(|member| member.group.is_some())
-    }
+impl Policy {
+    /// The version of the language.
+    pub const VERSION: u32 = 1;
 
-    /// The people whom it names: the members of groups, then those of absences.
-    pub(super) fn people(&self) -> impl Iterator<Item = &Member> {
-        let absences = self.absences.iter();
-        let absences = absences.flat_map(|absence| [&absence.person, &absence.substitute]);
-        groups::all_members(&self.groups).chain(absences)
-    }
-
-    pub(super) fn refuses_rejected(&self) -> bool {
-        let refuses = |rule: &Rule| matches!(&rule.kind, Kind::Require(demand) if demand.reask == Reask::Refuse);
-        self.rules.iter().any(refuses)
-    }
-
-    pub(super) fn needs_bound_names(&self) -> bool {
-        self.rules
-            .iter()
-            .any(|rule| needs_bound_names(&rule.kind).is_some())
-    }
-
-    pub(super) fn allows_grants(&self) -> bool {
-        let allows =
-            |rule: &Rule| matches!(&rule.kind, Kind::Require(demand) if demand.grants.is_some());
-        self.rules.iter().any(allows)
+    /// Parses the text of a policy file.
+    ///
+    /// # Errors
+    /// All faults, in the order of their lines.
+    pub fn parse(text: &str, surroundings: &Surroundings) -> Result<Self, Vec<Fault>> {
+        let reader = Reader::new(text);
+        let policy = read(&reader, text, surroundings);
+        let faults = reader.finish();
+        match policy {
+            Some(policy) if faults.is_empty() => Ok(policy),
+            _ => Err(faults),
+        }
     }
 }
 
-/// # Errors
-/// All faults.
-pub(super) fn load(text: &str, surroundings: &Surroundings) -> Result<Document, Vec<Fault>> {
-    let reader = Reader::new(text);
-    let document = read(&reader, text, surroundings);
-    let faults = reader.finish();
-    match document {
-        Some(document) if faults.is_empty() => Ok(document),
-        _ => Err(faults),
-    }
-}
-
-fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<Document> {
+fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<Policy> {
     if text.len() > MAX_BYTES {
         reader.fault(1, format!("the policy has more than {MAX_BYTES} bytes"));
         return None;
@@ -99,7 +81,7 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
     let parsed = reader.parse()?;
     let mut members = Members::new(reader, parsed.get_ref(), 1, "the policy".to_owned());
     if let Some(version) = members.require("version") {
-        version.whole(VERSION..=VERSION);
+        version.whole(Policy::VERSION..=Policy::VERSION);
     }
     let channels = members.take("channels").and_then(|node| node.table());
     let channels = channels.map_or_else(Vec::new, channels::read);
@@ -142,9 +124,16 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
         check_rule(reader, &rule, surroundings);
         read.push(rule);
     }
-    Some(Document {
+    let absences = absences.unwrap_or_default();
+    let absent = absences.iter().flat_map(|it| [&it.person, &it.substitute]);
+    let people = groups::all_members(&groups).chain(absent);
+    Some(Policy {
+        digest: Digest(sha256(text.as_bytes())),
+        allowed: surroundings.allowed.clone(),
+        object_ids: groups::object_ids(people),
+        directory_groups: groups::directory_groups(&groups),
         default,
-        absences: absences.unwrap_or_default(),
+        absences,
         rules: read,
         pointers: rule_reader.into_pointers(),
         groups,
@@ -211,7 +200,7 @@ fn check_rule(reader: &Reader<'_>, rule: &Rule, surroundings: &Surroundings) {
 }
 
 /// What a rule does that takes agents' names which are bound to their credentials.
-fn needs_bound_names(kind: &Kind) -> Option<&'static str> {
+pub(super) fn needs_bound_names(kind: &Kind) -> Option<&'static str> {
     match kind {
         Kind::Approve { .. } => Some("approves"),
         Kind::Require(demand) if demand.grants.is_some() => Some("has `grants`"),

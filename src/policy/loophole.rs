@@ -3,11 +3,11 @@
 use super::condition::{Condition, Relation};
 use super::contradiction::torn_text;
 use super::fault::Fault;
-use super::load::Document;
+use super::load::Policy;
 use super::requirement::{Ask, Requirement, Source};
 use super::rule::{Clause, Kind, Rule};
 
-impl Document {
+impl Policy {
     pub(super) fn loopholes(&self) -> Vec<Fault> {
         let mut warnings = Vec::new();
         for rule in &self.rules {

@@ -7,6 +7,7 @@ use super::channels::MAX_TOLD;
 use super::matched::{Matched, tell_of};
 use super::people::{Member, group_by_person, is_same_person};
 use super::pointer::Pointer;
+use crate::values::word::words;
 
 /// The most stages of a plan.
 pub const MAX_STAGES: usize = 5;
@@ -29,7 +30,7 @@ pub struct Requirement {
     pub rejections: u8,
     /// Whether approving takes sign-in.
     pub sign_in: bool,
-    pub comment: Comment,
+    pub comment: CommentRule,
     /// How long after the opening of a stage an approval can first be given.
     pub not_before: Option<Duration>,
     /// The longest time to decide.
@@ -78,23 +79,27 @@ pub enum Source {
     Requested,
 }
 
-/// When a decision needs words. Of two, the greater is the stricter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Comment {
-    #[default]
-    Never,
-    OnReject,
-    Always,
+words! {
+    /// When a vote needs a comment. Of two, the greater is the stricter.
+    #[derive(Default, PartialOrd, Ord)]
+    pub enum CommentRule {
+        #[default]
+        Never = "never",
+        OnReject = "on-reject",
+        Always = "always",
+    }
 }
 
-/// What happens when the agent submits again what was rejected. Of two, the greater is the stricter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reask {
-    /// The approvers see the earlier rejection.
-    #[default]
-    Show,
-    /// The request is refused.
-    Refuse,
+words! {
+    /// What happens when the agent submits again what was rejected. Of two, the greater is the stricter.
+    #[derive(Default, PartialOrd, Ord)]
+    pub enum Reask {
+        /// The approvers see the earlier rejection.
+        #[default]
+        Show = "show",
+        /// The request is refused.
+        Refuse = "refuse",
+    }
 }
 
 /// Why a requirement cannot be a plan.
@@ -138,7 +143,7 @@ impl Requirement {
             stages: vec![Vec::new()],
             rejections: 1,
             sign_in: false,
-            comment: Comment::default(),
+            comment: CommentRule::default(),
             not_before: None,
             timeout: None,
             run_within: None,

@@ -61,7 +61,7 @@ fn decode(copy: Map<String, Value>, keys: Option<&LinkKeys>) -> Result<Approval,
     ensure_readable(&copy)?;
     let annotation = |name: &str| {
         let text = copy.get(name).and_then(Value::as_str).map(str::to_owned);
-        text.ok_or_else(|| StoreError::Damaged(name.to_owned()))
+        text.ok_or_else(|| StoreError::damaged(name))
     };
     let (gate, table) = (annotation(OF_GATE), annotation(OF_TABLE));
     let mut columns = Columns::from_entity(copy);
@@ -71,7 +71,6 @@ fn decode(copy: Map<String, Value>, keys: Option<&LinkKeys>) -> Result<Approval,
         (Format::V2, Some(keys)) => columns.check(gate?.split(SEPARATOR), &table?, keys)?,
         (Format::V2, None) => {}
     }
-    let text = |name| columns.text(name).unwrap_or_default().to_owned();
-    let id = row::id(&(text("PartitionKey"), text("RowKey")))?;
+    let id = row::id(&columns.keys())?;
     row::decode(columns, &id).map(|(approval, _)| approval)
 }

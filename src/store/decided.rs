@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::decided_row::{Reading, check_keys, decode, encode, keys_of, partition_of, revoked_at};
+use super::decided_row::{Reading, decode, encode, keys_of, partition_of, revoked_at};
 use super::error::StoreError;
 use super::gate_id::RowVersion;
 use super::handle::Store;
@@ -168,7 +168,7 @@ impl Store {
                 columns.insert(OF_GATE.to_owned(), gate.names().into());
             }
             StoredDecidedRow {
-                checked: checked.and_then(|()| check_keys(&raw.keys, &raw.columns)),
+                checked: checked.and_then(|()| raw.columns.check_keys(&raw.keys)),
                 keys: raw.keys,
                 columns,
                 written_at: raw.written_at,
@@ -196,8 +196,6 @@ impl Store {
         let gate = annotation(OF_GATE).or(other_gate);
         let columns = Columns::from_entity(copy.clone());
         self.check_copy(&columns, table, gate, other_gate).await?;
-        let text = |name| columns.text(name).unwrap_or_default().to_owned();
-        let keys = (text("PartitionKey"), text("RowKey"));
-        self.insert_decided(keys, columns).await.map(Some)
+        self.insert_decided(columns.keys(), columns).await.map(Some)
     }
 }

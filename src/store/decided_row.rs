@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::StoreError;
 use super::row::{self, Columns, Keys};
+use super::text_json::json;
 use crate::content;
 use crate::domain::{
     Approval, Decision, Execution, PastDecision, PastValues, Range, Request, Scalars, State,
@@ -69,7 +70,7 @@ fn hash(
     (scope, part): (&str, &str),
 ) -> Result<String, StoreError> {
     let hash = keys.content_hash(kid, purpose, scope, part);
-    hash.ok_or_else(|| damaged("HashKey"))
+    hash.ok_or_else(|| StoreError::damaged("HashKey"))
 }
 
 /// The content of a request, exactly, without the person on whose behalf the agent acts.
@@ -170,10 +171,6 @@ fn fits(left: &mut usize, is_cut: &mut bool, size: usize) -> bool {
     rest.is_some()
 }
 
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("texts can be written")
-}
-
 /// What is asked now, and who reads about it.
 pub(super) struct Reading<'a> {
     scalars: Scalars,
@@ -255,11 +252,13 @@ pub(super) fn decode(
     reading: &mut Reading<'_>,
     link_keys: &LinkKeys,
 ) -> Result<Option<PastDecision>, StoreError> {
-    check_keys(keys, columns)?;
+    columns.check_keys(keys)?;
     if columns.text("DeciderKind") != Some(BY_PERSON) {
         return Ok(None);
     }
-    let kid = columns.text("HashKey").ok_or_else(|| damaged("HashKey"))?;
+    let kid = columns
+        .text("HashKey")
+        .ok_or_else(|| StoreError::damaged("HashKey"))?;
     let hashed = reading.hashed(link_keys, kid, &keys.0)?;
     let hashes: BTreeMap<String, Vec<String>> = parsed_json(columns, "Values")?;
     let values = hashes.into_iter().map(|(pointer, hashes)| {
@@ -322,17 +321,7 @@ fn ranges(columns: &Columns, name: &str) -> Result<BTreeMap<String, Range>, Stor
         Some((pointer, range))
     });
     let ranges: Option<_> = ranges.collect();
-    ranges.ok_or_else(|| damaged(name))
-}
-
-/// Fails for a row that was moved to other keys.
-pub(super) fn check_keys((partition, key): &Keys, columns: &Columns) -> Result<(), StoreError> {
-    for (column, key) in [("PartitionKey", partition), ("RowKey", key)] {
-        if columns.text(column) != Some(key) {
-            return Err(damaged(column));
-        }
-    }
-    Ok(())
+    ranges.ok_or_else(|| StoreError::damaged(name))
 }
 
 fn parsed<T>(
@@ -341,13 +330,9 @@ fn parsed<T>(
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<T, StoreError> {
     let value = columns.text(name).and_then(parse);
-    value.ok_or_else(|| damaged(name))
+    value.ok_or_else(|| StoreError::damaged(name))
 }
 
 fn parsed_json<T: DeserializeOwned>(columns: &Columns, name: &str) -> Result<T, StoreError> {
     parsed(columns, name, |text| serde_json::from_str(text).ok())
-}
-
-fn damaged(column: &str) -> StoreError {
-    StoreError::Damaged(column.to_owned())
 }

@@ -19,7 +19,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use file::{File, STANDING_SCHEMA};
+use file::{File, create_table};
 use file_id::OpenFile;
 pub(super) use queries::{DECIDED, REQUESTS, STANDING};
 use queries::{OWNER, PAGE, WAITS, all, due, get, has_table};
@@ -27,6 +27,7 @@ use queries::{OWNER, PAGE, WAITS, all, due, get, has_table};
 use super::error::StoreError;
 use super::listing::{Due, DuePage, KeyedRows, Place, RawRow, StoredRow, unreadable};
 use super::row::{self, Columns, Keys, Row};
+use super::text_json::json;
 use super::versioned::ETag;
 use crate::private_files;
 use crate::values::{Address, ApprovalId, Timestamp};
@@ -120,7 +121,7 @@ impl Embedded {
 
     /// Inserts or replaces a row.
     pub(super) async fn write(&self, row: Row, condition: Condition) -> Result<ETag, StoreError> {
-        let entity = json(&row.columns);
+        let entity = json(&row.columns.0);
         self.send(REQUESTS, row.keys, Some(entity), row.due, condition)
             .await
     }
@@ -163,7 +164,7 @@ impl Embedded {
     pub(super) fn prepare_standing(&self, is_lost: bool) -> Result<(), StoreError> {
         let is_new = self.read(|connection| {
             let exists = has_table(connection, STANDING)?;
-            connection.execute_batch(STANDING_SCHEMA)?;
+            create_table(connection, STANDING)?;
             Ok(!exists)
         })?;
         if is_new && is_lost {
@@ -189,7 +190,7 @@ impl Embedded {
             Some(etag) => Condition::Is(etag.version()?),
             None => Condition::New { open_limit: None },
         };
-        self.send(STANDING, keys, Some(json(&columns)), None, condition)
+        self.send(STANDING, keys, Some(json(&columns.0)), None, condition)
             .await
     }
 
@@ -215,7 +216,7 @@ impl Embedded {
         columns: Columns,
     ) -> Result<(), StoreError> {
         let condition = Condition::New { open_limit: None };
-        let sent = self.send(DECIDED, keys, Some(json(&columns)), None, condition);
+        let sent = self.send(DECIDED, keys, Some(json(&columns.0)), None, condition);
         sent.await.map(drop)
     }
 
@@ -258,7 +259,7 @@ impl Embedded {
             return Ok(None);
         };
         let columns = serde_json::from_str(&entity);
-        let columns = columns.map_err(|_| StoreError::Damaged("Entity".to_owned()))?;
+        let columns = columns.map_err(|_| StoreError::damaged("Entity"))?;
         Ok(Some((Columns(columns), ETag(version.to_string()))))
     }
 
@@ -273,9 +274,14 @@ impl Embedded {
             _ => None,
         };
         let due = rows.into_iter().map(|(_, partition, row)| {
-            let foreign = Due::foreign(&partition, &row);
-            let id = row::id(&(partition, row)).or(foreign.id);
-            Due { id, index: None }
+            let keys = (partition, row);
+            match row::id(&keys) {
+                Ok(id) => Due {
+                    id: Ok(id),
+                    index: None,
+                },
+                Err(_) => Due::foreign(&keys.0, &keys.1),
+            }
         });
         Ok(DuePage {
             due: due.collect(),
@@ -327,10 +333,6 @@ impl Embedded {
         });
         Ok((rows.collect(), next))
     }
-}
-
-fn json(columns: &Columns) -> String {
-    serde_json::to_string(&columns.0).expect("a map is JSON")
 }
 
 fn write_all(writes: &Receiver<Write>, mut file: File) {

@@ -78,3 +78,10 @@ pub enum StoreError {
     #[error("the store is not available: {0}")]
     Unavailable(String),
 }
+
+impl StoreError {
+    /// A column is not as the gate wrote it.
+    pub(crate) fn damaged(column: &str) -> Self {
+        Self::Damaged(column.to_owned())
+    }
+}

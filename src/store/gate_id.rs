@@ -146,9 +146,7 @@ impl GateId {
         let id = columns.text("GateId");
         let former = columns.text("FormerGateIds").into_iter();
         Ok(Self {
-            id: id
-                .ok_or_else(|| StoreError::Damaged("GateId".to_owned()))?
-                .to_owned(),
+            id: id.ok_or_else(|| StoreError::damaged("GateId"))?.to_owned(),
             former: former
                 .flat_map(|ids| ids.split(SEPARATOR))
                 .map(str::to_owned)

@@ -3,33 +3,45 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::text_json::{json, optional_text, text};
 use crate::domain::{Assurance, Grant, GrantScope, SignedGrant};
-use crate::values::{Address, Digest, Owner, Timestamp};
+use crate::values::{Address, ApprovalId, Digest, Owner, Timestamp};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct GrantEntry {
     id: String,
-    owner: String,
+    #[serde(with = "text")]
+    owner: Owner,
     agent: String,
     action: String,
-    parameters_digest: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    on_behalf_of: Option<String>,
-    rules_digest: String,
+    #[serde(with = "text")]
+    parameters_digest: Digest,
+    #[serde(
+        with = "optional_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    on_behalf_of: Option<Address>,
+    #[serde(with = "text")]
+    rules_digest: Digest,
     uses: u16,
-    at: String,
-    until: String,
-    by: String,
+    #[serde(with = "text")]
+    at: Timestamp,
+    #[serde(with = "text")]
+    until: Timestamp,
+    #[serde(with = "text")]
+    by: Address,
     assurance: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     object_id: Option<Uuid>,
-    given_with: String,
+    #[serde(with = "text")]
+    given_with: ApprovalId,
     proof: String,
 }
 
 pub(super) fn grant_text(signed: &SignedGrant) -> String {
-    serde_json::to_string(&GrantEntry::of(signed)).expect("plain structs are JSON")
+    json(&GrantEntry::of(signed))
 }
 
 pub(super) fn parse_grant(text: &str) -> Option<SignedGrant> {
@@ -42,44 +54,40 @@ impl GrantEntry {
         let scope = &grant.scope;
         Self {
             id: grant.id.clone(),
-            owner: scope.owner.to_string(),
+            owner: scope.owner.clone(),
             agent: scope.agent.clone(),
             action: scope.action.clone(),
-            parameters_digest: scope.digest.to_string(),
-            on_behalf_of: scope.on_behalf_of.as_ref().map(ToString::to_string),
-            rules_digest: grant.rules.to_string(),
+            parameters_digest: scope.digest,
+            on_behalf_of: scope.on_behalf_of.clone(),
+            rules_digest: grant.rules,
             uses: grant.uses,
-            at: grant.given_at.to_string(),
-            until: grant.until.to_string(),
-            by: grant.giver.to_string(),
+            at: grant.given_at,
+            until: grant.until,
+            by: grant.giver.clone(),
             assurance: grant.assurance.word().to_owned(),
             object_id: grant.assurance.object_id(),
-            given_with: grant.given_with.to_string(),
+            given_with: grant.given_with.clone(),
             proof: proof.clone(),
         }
     }
 
     pub(super) fn into_signed(self) -> Option<SignedGrant> {
-        let on_behalf_of = match self.on_behalf_of {
-            None => None,
-            Some(person) => Some(Address::from_known(&person)?),
-        };
         let grant = Grant {
             id: self.id,
             scope: GrantScope {
-                owner: Owner::parse(&self.owner)?,
+                owner: self.owner,
                 agent: self.agent,
                 action: self.action,
-                digest: Digest::parse(&self.parameters_digest)?,
-                on_behalf_of,
+                digest: self.parameters_digest,
+                on_behalf_of: self.on_behalf_of,
             },
-            rules: Digest::parse(&self.rules_digest)?,
+            rules: self.rules_digest,
             uses: self.uses,
-            given_at: Timestamp::parse(&self.at)?,
-            until: Timestamp::parse(&self.until)?,
-            giver: Address::from_known(&self.by)?,
+            given_at: self.at,
+            until: self.until,
+            giver: self.by,
             assurance: Assurance::from_word(&self.assurance, self.object_id)?,
-            given_with: self.given_with.parse().ok()?,
+            given_with: self.given_with,
         };
         Some(SignedGrant {
             grant,

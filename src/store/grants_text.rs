@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::grant_text::GrantEntry;
 use super::standing_outbox_text::{self, OUTBOX};
+use super::text_json::json;
 use crate::domain::{GrantEnd, Grants, HeldGrant};
 use crate::values::Timestamp;
 
@@ -39,11 +40,11 @@ pub fn encode_grants(grants: &Grants) -> BTreeMap<String, String> {
     });
     let entries: Vec<HeldEntry> = entries.collect();
     let mut columns = BTreeMap::from([
-        (GRANTS.to_owned(), standing_outbox_text::json(&entries)),
+        (GRANTS.to_owned(), json(&entries)),
         (VOIDED.to_owned(), grants.voided.to_string()),
     ]);
     if !grants.tell.is_empty() {
-        let tell = standing_outbox_text::json(&grants.tell);
+        let tell = json(&grants.tell);
         columns.insert(TELL.to_owned(), tell);
     }
     let taken = grants.held.iter().filter(|held| !held.taken_by.is_empty());
@@ -51,7 +52,7 @@ pub fn encode_grants(grants: &Grants) -> BTreeMap<String, String> {
         .map(|held| (&held.signed.grant.id, &held.taken_by))
         .collect();
     if !taken_by.is_empty() {
-        let taken_by = standing_outbox_text::json(&taken_by);
+        let taken_by = json(&taken_by);
         columns.insert(TAKEN_BY.to_owned(), taken_by);
     }
     if grants.outbox.last > 0 {
@@ -66,15 +67,20 @@ pub fn encode_grants(grants: &Grants) -> BTreeMap<String, String> {
 /// # Errors
 /// [`StoreError::Damaged`] if it has not the form of such a row.
 pub fn decode_grants(columns: &BTreeMap<String, String>) -> Result<Grants, StoreError> {
-    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let text = |column: &'static str| columns.get(column).ok_or_else(|| damaged(column));
+    let text = |column: &'static str| {
+        columns
+            .get(column)
+            .ok_or_else(|| StoreError::damaged(column))
+    };
     let entries: Vec<HeldEntry> =
-        serde_json::from_str(text(GRANTS)?).map_err(|_| damaged(GRANTS))?;
+        serde_json::from_str(text(GRANTS)?).map_err(|_| StoreError::damaged(GRANTS))?;
     // Rows that earlier gates wrote lack these, and the outbox.
     let tell = columns.get(TELL).map(|json| serde_json::from_str(json));
-    let tell = tell.transpose().map_err(|_| damaged(TELL))?;
+    let tell = tell.transpose().map_err(|_| StoreError::damaged(TELL))?;
     let taken_by = columns.get(TAKEN_BY).map(|json| serde_json::from_str(json));
-    let taken_by = taken_by.transpose().map_err(|_| damaged(TAKEN_BY))?;
+    let taken_by = taken_by
+        .transpose()
+        .map_err(|_| StoreError::damaged(TAKEN_BY))?;
     let mut taken_by: BTreeMap<String, Vec<String>> = taken_by.unwrap_or_default();
     let held = entries.into_iter().map(|entry| {
         let mut held = entry.into_held()?;
@@ -84,8 +90,12 @@ pub fn decode_grants(columns: &BTreeMap<String, String>) -> Result<Grants, Store
     let outbox = columns.get(OUTBOX);
     let outbox = outbox.map(|json| standing_outbox_text::decode(json));
     Ok(Grants {
-        held: held.collect::<Option<_>>().ok_or_else(|| damaged(GRANTS))?,
-        voided: text(VOIDED)?.parse().map_err(|_| damaged(VOIDED))?,
+        held: held
+            .collect::<Option<_>>()
+            .ok_or_else(|| StoreError::damaged(GRANTS))?,
+        voided: text(VOIDED)?
+            .parse()
+            .map_err(|_| StoreError::damaged(VOIDED))?,
         tell: tell.unwrap_or_default(),
         outbox: outbox.transpose()?.unwrap_or_default(),
     })

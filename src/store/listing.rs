@@ -122,7 +122,7 @@ pub(super) fn unreadable((partition, row): &Keys) -> Map<String, Value> {
 /// [`StoreError::Damaged`].
 pub fn ensure_readable(columns: &Map<String, Value>) -> Result<(), StoreError> {
     if columns.contains_key(UNREADABLE) {
-        return Err(StoreError::Damaged("it is not JSON".to_owned()));
+        return Err(StoreError::damaged("it is not JSON"));
     }
     Ok(())
 }

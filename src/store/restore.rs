@@ -49,8 +49,7 @@ impl Store {
                 self.rows.version
             }
         };
-        let text = |name| columns.text(name).unwrap_or_default().to_owned();
-        let id = row::id(&(text("PartitionKey"), text("RowKey")))?;
+        let id = row::id(&columns.keys())?;
         let due = columns.due()?;
         let (approval, _) = row::decode(columns, &id)?;
         let stored = self.insert_in(version, approval, due).await?;
@@ -76,8 +75,7 @@ impl Store {
         let gate = annotation(OF_GATE).or(other_gate);
         let columns = Columns::from_entity(copy.clone());
         self.check_copy(&columns, table, gate, other_gate).await?;
-        let text = |name| columns.text(name).unwrap_or_default().to_owned();
-        let keys = (text("PartitionKey"), text("RowKey"));
+        let keys = columns.keys();
         let unknown = || StoreError::Damaged(format!("{} is no known kind", keys.0));
         let kind = StandingKind::from_word(&keys.0).ok_or_else(unknown)?;
         standing::decode_copy(kind, &keys, &columns).map(Some)

@@ -11,8 +11,6 @@ mod hand_overs;
 mod key;
 mod outbox;
 mod plan;
-mod text;
-mod text_json;
 pub(super) mod v1;
 mod votes;
 

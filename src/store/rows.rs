@@ -293,7 +293,7 @@ impl Store {
             Err(StoreError::NotFound) => None,
             // Only the gate writes entries.
             Err(StoreError::Legacy) => {
-                return Err(StoreError::Damaged("its columns".to_owned()));
+                return Err(StoreError::damaged("its columns"));
             }
             found => Some(found?),
         };

@@ -12,30 +12,32 @@ use super::listing::{OF_GATE, OF_TABLE, Place, STANDING};
 use super::row::{self, Columns, Keys, Scope};
 use super::versioned::ETag;
 use crate::values::Timestamp;
+use crate::values::word::words;
 
-/// What a row of the standing table is about; its partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StandingKind {
-    /// A pause of claims and submits.
-    Pause,
-    /// What an owner's budgets have left.
-    Budget,
-    /// A rejection, for a request that asks the same again.
-    Rejection,
-    /// How often a rule of the policy has approved for an owner.
-    Limit,
-    /// What the last sweep of any instance found.
-    Sweep,
-    /// The standing grants for what reads the same.
-    Grant,
-    /// The wrong codes that were entered with a person's links.
-    Code,
-    /// A channel that is switched off.
-    Channel,
-    /// Which request the emails are about that delivery reports name.
-    Delivery,
-    /// What channels get of pauses.
-    PauseLog,
+words! {
+    /// What a row of the standing table is about; its partition.
+    pub enum StandingKind {
+        /// A pause of claims and submits.
+        Pause = "pause",
+        /// What an owner's budgets have left.
+        Budget = "budget",
+        /// A rejection, for a request that asks the same again.
+        Rejection = "rejection",
+        /// How often a rule of the policy has approved for an owner.
+        Limit = "limit",
+        /// What the last sweep of any instance found.
+        Sweep = "sweep",
+        /// The standing grants for what reads the same.
+        Grant = "grant",
+        /// The wrong codes that were entered with a person's links.
+        Code = "code",
+        /// A channel that is switched off.
+        Channel = "channel",
+        /// Which request the emails are about that delivery reports name.
+        Delivery = "delivery",
+        /// What channels get of pauses.
+        PauseLog = "pause-log",
+    }
 }
 
 /// A row of the standing table.
@@ -89,43 +91,10 @@ const COMMON: [&str; 6] = [
 const ROW_KEY_CHARS: usize = 512;
 
 impl StandingKind {
-    const ALL: [Self; 10] = [
-        Self::Pause,
-        Self::Budget,
-        Self::Rejection,
-        Self::Limit,
-        Self::Sweep,
-        Self::Grant,
-        Self::Code,
-        Self::Channel,
-        Self::Delivery,
-        Self::PauseLog,
-    ];
-
-    /// The partition key.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Budget => "budget",
-            Self::Rejection => "rejection",
-            Self::Limit => "limit",
-            Self::Sweep => "sweep",
-            Self::Grant => "grant",
-            Self::Code => "code",
-            Self::Channel => "channel",
-            Self::Delivery => "delivery",
-            Self::PauseLog => "pause-log",
-        }
-    }
-
     /// Whether its rows are counts, without which less is held back for a time. Such a count begins anew once its key
     /// is gone; who can write the table could also delete it.
     fn is_count(self) -> bool {
         matches!(self, Self::Budget | Self::Code)
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 
@@ -300,6 +269,10 @@ impl Store {
         from: Option<Place>,
     ) -> Result<(Vec<StoredStandingRow>, Option<Place>), StoreError> {
         let (page, next) = self.backend.list_standing(from).await?;
+        if page.is_empty() {
+            return Ok((Vec::new(), next));
+        }
+        let gate = self.gate_id_to_list().await?;
         let mut rows = Vec::with_capacity(page.len());
         for raw in page {
             let kind = StandingKind::from_word(&raw.keys.0);
@@ -318,7 +291,7 @@ impl Store {
             let mut columns = raw.entity;
             columns.insert(STANDING.to_owned(), true.into());
             columns.insert(OF_TABLE.to_owned(), (*self.standing).into());
-            if let Some(gate) = self.gate_id_to_list().await? {
+            if let Some(gate) = &gate {
                 columns.insert(OF_GATE.to_owned(), gate.names().into());
             }
             rows.push(StoredStandingRow {
@@ -423,29 +396,20 @@ fn decode(
 /// The row as if it were not stored, and the time of its last write.
 pub(super) fn decode_copy(
     kind: StandingKind,
-    (partition, key): &Keys,
+    keys: &Keys,
     columns: &Columns,
 ) -> Result<(StandingRow, Timestamp), StoreError> {
-    // A row that was moved to other keys.
-    for (column, key) in [("PartitionKey", partition), ("RowKey", key)] {
-        if columns.text(column) != Some(key) {
-            return Err(damaged(column));
-        }
-    }
-    let name = row::decode_key(key).ok_or_else(|| damaged("RowKey"))?;
+    columns.check_keys(keys)?;
+    let name = row::decode_key(&keys.1).ok_or_else(|| StoreError::damaged("RowKey"))?;
     let own = columns.0.iter();
     let own = own.filter(|(name, _)| !COMMON.contains(&name.as_str()));
     let own = own.map(|(name, value)| match value {
         Value::String(text) => Ok((name.clone(), text.clone())),
-        _ => Err(damaged(name)),
+        _ => Err(StoreError::damaged(name)),
     });
     let written_at = columns.text(WRITTEN).and_then(Timestamp::parse);
     Ok((
         StandingRow::new(kind, &name, own.collect::<Result<_, _>>()?),
-        written_at.ok_or_else(|| damaged(WRITTEN))?,
+        written_at.ok_or_else(|| StoreError::damaged(WRITTEN))?,
     ))
-}
-
-fn damaged(column: &str) -> StoreError {
-    StoreError::Damaged(column.to_owned())
 }

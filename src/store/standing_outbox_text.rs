@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{from_str, to_string};
+use serde_json::from_str;
 
 use super::error::StoreError;
 use super::row::{DeliveryEntry, delivery_entries};
+use super::text_json::{json, optional_text, text};
 use crate::domain::{
     GrantEnding, GrantSummary, PauseLog, PauseScope, StandingEvent, StandingFact, StandingOutbox,
     StandingPause,
 };
-use crate::values::{Address, Timestamp};
+use crate::values::{Address, ApprovalId, Timestamp};
 
 pub(super) const OUTBOX: &str = "Outbox";
 /// The pauses that were seen to stand, and the channels that get their events.
@@ -30,13 +31,18 @@ struct OutboxEntry {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct EventEntry {
     number: usize,
-    at: String,
+    #[serde(with = "text")]
+    at: Timestamp,
     #[serde(rename = "type")]
     word: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     grant: Option<SummaryEntry>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended_by: Option<String>,
+    #[serde(
+        with = "optional_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    ended_by: Option<GrantEnding>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pause: Option<PauseEntry>,
     concerns_giver: bool,
@@ -48,11 +54,14 @@ struct SummaryEntry {
     id: String,
     agent: String,
     action: String,
-    given_with: String,
-    by: String,
+    #[serde(with = "text")]
+    given_with: ApprovalId,
+    #[serde(with = "text")]
+    by: Address,
     uses: u16,
     used: u16,
-    until: String,
+    #[serde(with = "text")]
+    until: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,7 +70,8 @@ struct PauseEntry {
     scope: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    since: String,
+    #[serde(with = "text")]
+    since: Timestamp,
 }
 
 /// The columns of the row of what channels get of pauses.
@@ -80,14 +90,18 @@ pub fn encode_pause_log(log: &PauseLog) -> BTreeMap<String, String> {
 /// # Errors
 /// [`StoreError::Damaged`] if it has not the form of such a row.
 pub fn decode_pause_log(columns: &BTreeMap<String, String>) -> Result<PauseLog, StoreError> {
-    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let text = |column: &'static str| columns.get(column).ok_or_else(|| damaged(column));
-    let pauses: Vec<PauseEntry> = from_str(text(PAUSES)?).map_err(|_| damaged(PAUSES))?;
+    let text = |column: &'static str| {
+        columns
+            .get(column)
+            .ok_or_else(|| StoreError::damaged(column))
+    };
+    let pauses: Vec<PauseEntry> =
+        from_str(text(PAUSES)?).map_err(|_| StoreError::damaged(PAUSES))?;
     let pauses = pauses.into_iter().map(PauseEntry::into_pause);
     let pauses: Option<_> = pauses.collect();
     Ok(PauseLog {
-        standing: pauses.ok_or_else(|| damaged(PAUSES))?,
-        channels: from_str(text(CHANNELS)?).map_err(|_| damaged(CHANNELS))?,
+        standing: pauses.ok_or_else(|| StoreError::damaged(PAUSES))?,
+        channels: from_str(text(CHANNELS)?).map_err(|_| StoreError::damaged(CHANNELS))?,
         outbox: decode(text(OUTBOX)?)?,
     })
 }
@@ -117,28 +131,24 @@ pub(super) fn decode(text: &str) -> Result<StandingOutbox, StoreError> {
         told.all(|it| outbox.event(it.event).is_some())
             .then_some(outbox)
     };
-    read().ok_or_else(|| StoreError::Damaged(OUTBOX.to_owned()))
-}
-
-pub(super) fn json(value: &impl Serialize) -> String {
-    to_string(value).expect("plain structs are JSON")
+    read().ok_or_else(|| StoreError::damaged(OUTBOX))
 }
 
 impl EventEntry {
     fn of(event: &StandingEvent) -> Self {
         let (grant, ended_by, pause) = match &event.fact {
             StandingFact::GrantGiven(grant) => (Some(grant), None, None),
-            StandingFact::GrantEnded(grant, by) => (Some(grant), Some(by.word()), None),
+            StandingFact::GrantEnded(grant, by) => (Some(grant), Some(*by), None),
             StandingFact::PauseStarted(pause) | StandingFact::PauseEnded(pause) => {
                 (None, None, Some(pause))
             }
         };
         Self {
             number: event.number,
-            at: event.at.to_string(),
+            at: event.at,
             word: event.fact.word().to_owned(),
             grant: grant.map(SummaryEntry::of),
-            ended_by: ended_by.map(str::to_owned),
+            ended_by,
             pause: pause.map(PauseEntry::of),
             concerns_giver: event.concerns_giver,
         }
@@ -146,11 +156,10 @@ impl EventEntry {
 
     fn into_event(self) -> Option<StandingEvent> {
         let grant = self.grant.map(SummaryEntry::into_summary);
-        let by = self.ended_by.as_deref().map(GrantEnding::from_word);
         let pause = self.pause.map(PauseEntry::into_pause);
-        let fact = match (grant, by, pause) {
-            (Some(grant), None, None) => StandingFact::GrantGiven(grant?),
-            (Some(grant), Some(by), None) => StandingFact::GrantEnded(grant?, by?),
+        let fact = match (grant, self.ended_by, pause) {
+            (Some(grant), None, None) => StandingFact::GrantGiven(grant),
+            (Some(grant), Some(by), None) => StandingFact::GrantEnded(grant, by),
             (None, None, Some(pause)) => {
                 let pause = pause?;
                 let started = StandingFact::PauseStarted(pause.clone());
@@ -164,7 +173,7 @@ impl EventEntry {
         };
         Some(StandingEvent {
             number: self.number,
-            at: Timestamp::parse(&self.at)?,
+            at: self.at,
             fact: Some(fact).filter(|fact| fact.word() == self.word)?,
             concerns_giver: self.concerns_giver,
         })
@@ -177,25 +186,25 @@ impl SummaryEntry {
             id: grant.id.clone(),
             agent: grant.agent.clone(),
             action: grant.action.clone(),
-            given_with: grant.given_with.to_string(),
-            by: grant.giver.to_string(),
+            given_with: grant.given_with.clone(),
+            by: grant.giver.clone(),
             uses: grant.uses,
             used: grant.used,
-            until: grant.until.to_string(),
+            until: grant.until,
         }
     }
 
-    fn into_summary(self) -> Option<GrantSummary> {
-        Some(GrantSummary {
+    fn into_summary(self) -> GrantSummary {
+        GrantSummary {
             id: self.id,
             agent: self.agent,
             action: self.action,
-            given_with: self.given_with.parse().ok()?,
-            giver: Address::from_known(&self.by)?,
+            given_with: self.given_with,
+            giver: self.by,
             uses: self.uses,
             used: self.used,
-            until: Timestamp::parse(&self.until)?,
-        })
+            until: self.until,
+        }
     }
 }
 
@@ -204,21 +213,14 @@ impl PauseEntry {
         Self {
             scope: pause.scope.word().to_owned(),
             name: pause.scope.name(),
-            since: pause.since.to_string(),
+            since: pause.since,
         }
     }
 
     fn into_pause(self) -> Option<StandingPause> {
-        let name = self.name.as_deref();
-        let scope = match self.scope.as_str() {
-            "all" => PauseScope::new(None, None),
-            "owner" => PauseScope::new(Some(name?), None),
-            "agent" => PauseScope::new(None, Some(name?)),
-            _ => return None,
-        };
         Some(StandingPause {
-            scope: scope.ok()?,
-            since: Timestamp::parse(&self.since)?,
+            scope: PauseScope::from_word(&self.scope, self.name.as_deref())?,
+            since: self.since,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What a policy would do with a request, for people and for programs.
 
 use human_oversight::policy::{
-    Ask, Candidate, Comment, Effect, Explanation, Limit, Matched, PlanFault, Policy, Reask,
+    Ask, Candidate, CommentRule, Effect, Explanation, Limit, Matched, PlanFault, Policy, Reask,
     Requirement, Source, Truth,
 };
 use serde_json::{Value, json};
@@ -208,9 +208,9 @@ fn words_of_requirement(it: &Requirement) -> Vec<String> {
     };
     let flag = |is_set: bool, what: &str| is_set.then(|| what.to_owned());
     let comment = match it.comment {
-        Comment::Never => None,
-        Comment::OnReject => Some("a rejection needs words".to_owned()),
-        Comment::Always => Some("each decision needs words".to_owned()),
+        CommentRule::Never => None,
+        CommentRule::OnReject => Some("a rejection needs words".to_owned()),
+        CommentRule::Always => Some("each decision needs words".to_owned()),
     };
     [
         flag(it.sign_in, "approving takes sign-in"),
@@ -243,21 +243,14 @@ fn json_of_requirement(it: &Requirement, stages: &[Vec<String>]) -> Value {
         "stages": stages,
         "rejections": it.rejections,
         "signIn": it.sign_in,
-        "comment": match it.comment {
-            Comment::Never => "never",
-            Comment::OnReject => "on-reject",
-            Comment::Always => "always",
-        },
+        "comment": it.comment.word(),
         "notBeforeSeconds": seconds(it.not_before),
         "timeoutSeconds": seconds(it.timeout),
         "runWithinSeconds": seconds(it.run_within),
         "onBehalfOfRequired": it.on_behalf_of_required,
         "summary": it.summary.iter().map(|pointer| pointer.as_str()).collect::<Vec<_>>(),
         "rejectReasons": it.reject_reasons,
-        "reask": match it.reask {
-            Reask::Show => "show",
-            Reask::Refuse => "refuse",
-        },
+        "reask": it.reask.word(),
         "grantsSeconds": seconds(it.grants),
         "escalate": it.escalate.as_ref().map(|it| json!({"afterPercent": it.after_percent.get(), "to": it.from})),
     })

@@ -7,13 +7,13 @@ use super::draft::Draft;
 use super::result::{explain_fault, field_at_fault, message, status_code};
 use crate::app::{App, GivenGrant, Identified};
 use crate::domain::{
-    Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, SignInFault,
-    Status,
+    Approval, Approver, Assurance, DecisionResult, MAX_WRONG_CODES, SignInFault, Status,
 };
 use crate::http::cause::{Cause, cause_of_form};
 use crate::http::page::{page, page_style};
 use crate::http::sign_in_page::SIGN_IN_AGAIN;
 use crate::keys::FormPurpose;
+use crate::policy::CommentRule;
 use crate::render::{self, DecisionPage, GrantOffer, GrantView, Identification, PrecedentView};
 use crate::values::ApprovalId;
 

@@ -4,8 +4,9 @@ use axum::http::StatusCode;
 
 use super::hand_over;
 use crate::app::App;
-use crate::domain::{Approval, CommentRule, DecisionResult, SignInFault, State, Status};
+use crate::domain::{Approval, DecisionResult, SignInFault, State, Status};
 use crate::keys::FormPurpose;
+use crate::policy::CommentRule;
 use crate::render::{Field, format_duration};
 
 /// The status of a page with this result.

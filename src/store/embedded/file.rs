@@ -7,41 +7,14 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::file_id::OpenFile;
-use super::queries::{OWNER, REQUESTS, STANDING, WAITS, has_table};
+use super::queries::{DECIDED, OWNER, REQUESTS, STANDING, WAITS, has_table};
 use crate::private_files;
 use crate::store::error::StoreError;
 
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS approvals (
-        PartitionKey TEXT NOT NULL,
-        RowKey TEXT NOT NULL,
-        ETag INTEGER NOT NULL,
-        Due INTEGER,
-        Entity TEXT NOT NULL,
-        PRIMARY KEY (PartitionKey, RowKey)
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS decidedapprovals (
-        PartitionKey TEXT NOT NULL,
-        RowKey TEXT NOT NULL,
-        ETag INTEGER NOT NULL,
-        Due INTEGER,
-        Entity TEXT NOT NULL,
-        PRIMARY KEY (PartitionKey, RowKey)
-    ) STRICT;
+const INDEXES: &str = "
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
         WHERE Due IS NOT NULL;
     DROP INDEX IF EXISTS openagents;";
-
-/// Only in a new file, or at the start of a gate: what is not in the table means something.
-pub(super) const STANDING_SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS standingapprovals (
-        PartitionKey TEXT NOT NULL,
-        RowKey TEXT NOT NULL,
-        ETag INTEGER NOT NULL,
-        Due INTEGER,
-        Entity TEXT NOT NULL,
-        PRIMARY KEY (PartitionKey, RowKey)
-    ) STRICT;";
 
 /// The file, opened when it is needed and again after it failed.
 pub(super) struct File {
@@ -95,6 +68,20 @@ impl File {
     }
 }
 
+/// Creates a table, if it does not exist. All have the same columns.
+pub(super) fn create_table(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {name} (
+            PartitionKey TEXT NOT NULL,
+            RowKey TEXT NOT NULL,
+            ETag INTEGER NOT NULL,
+            Due INTEGER,
+            Entity TEXT NOT NULL,
+            PRIMARY KEY (PartitionKey, RowKey)
+        ) STRICT"
+    ))
+}
+
 fn gone() -> StoreError {
     StoreError::Unavailable("its file was deleted or replaced".to_owned())
 }
@@ -112,10 +99,13 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // Only in a new file, or at the start of a gate: what is not in the table means something.
     if !has_table(&connection, REQUESTS)? {
-        connection.execute_batch(STANDING_SCHEMA)?;
+        create_table(&connection, STANDING)?;
     }
-    connection.execute_batch(SCHEMA)?;
+    create_table(&connection, REQUESTS)?;
+    create_table(&connection, DECIDED)?;
+    connection.execute_batch(INDEXES)?;
     connection.execute_batch(&format!(
         "CREATE INDEX IF NOT EXISTS waitingapprovals ON approvals (PartitionKey, {OWNER}) WHERE {WAITS}"
     ))?;

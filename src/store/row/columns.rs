@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use serde::Serializer;
 use serde_json::{Map, Value};
 
-use super::text::Text;
+use super::key::Keys;
 use crate::keys::LinkKeys;
 use crate::store::error::StoreError;
+use crate::store::text::Text;
 use crate::values::Timestamp;
 
 /// The columns of a row by name. Values are text, but for the numbers of version 2 and the nulls of
@@ -84,7 +85,7 @@ impl Columns {
             None => Some(0),
             Some(number) => number.as_u64().and_then(|number| number.try_into().ok()),
         };
-        revision.ok_or_else(|| StoreError::Damaged(REVISION.to_owned()))
+        revision.ok_or_else(|| StoreError::damaged(REVISION))
     }
 
     pub(in crate::store) fn format(&self) -> Format {
@@ -140,7 +141,7 @@ impl Columns {
         keys: &LinkKeys,
     ) -> Result<&'a str, StoreError> {
         let seal = self.text(SEAL).and_then(|seal| seal.strip_prefix(V2));
-        let seal = seal.ok_or_else(|| StoreError::Damaged(SEAL.to_owned()))?;
+        let seal = seal.ok_or_else(|| StoreError::damaged(SEAL))?;
         let columns = self.canonical();
         let mut broken = "no gate is named".to_owned();
         for gate in gates {
@@ -197,7 +198,8 @@ impl Columns {
         };
         let columns = entity.iter().filter(|(name, _)| is_column(name));
         let columns = columns.map(|(name, value)| {
-            let time = value.as_str().filter(|_| is_time(name)).and_then(time);
+            let time = value.as_str().filter(|_| is_time(name));
+            let time = time.and_then(Timestamp::parse);
             let value = time.map_or_else(|| value.clone(), |time| time.to_string().into());
             (name.clone(), value)
         });
@@ -218,9 +220,25 @@ impl Columns {
 
     /// The time at which the sweep must process the row.
     pub(in crate::store) fn due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let due = self.text("DueTimestamp").map(time);
-        due.map(|due| due.ok_or_else(|| StoreError::Damaged("DueTimestamp".to_owned())))
+        let due = self.text("DueTimestamp").map(Timestamp::parse);
+        due.map(|due| due.ok_or_else(|| StoreError::damaged("DueTimestamp")))
             .transpose()
+    }
+
+    /// Partition key and row key, as the columns say them.
+    pub(in crate::store) fn keys(&self) -> Keys {
+        let text = |name| self.text(name).unwrap_or_default().to_owned();
+        (text("PartitionKey"), text("RowKey"))
+    }
+
+    /// Fails for a row that was moved to other keys.
+    pub(in crate::store) fn check_keys(&self, (partition, row): &Keys) -> Result<(), StoreError> {
+        for (column, key) in [("PartitionKey", partition), ("RowKey", row)] {
+            if self.text(column) != Some(key) {
+                return Err(StoreError::damaged(column));
+            }
+        }
+        Ok(())
     }
 
     pub(in crate::store) fn text(&self, name: &str) -> Option<&str> {
@@ -257,10 +275,6 @@ impl Columns {
 /// Whether a member of an entity is a column of the gate, not added by the service.
 fn is_column(name: &str) -> bool {
     name != "Timestamp" && !name.starts_with("odata.") && !name.contains("@odata.")
-}
-
-pub(super) fn time(text: &str) -> Option<Timestamp> {
-    Timestamp::parse(text)
 }
 
 #[cfg(test)]

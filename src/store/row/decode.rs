@@ -51,18 +51,17 @@ pub(in crate::store) fn decode(
     columns.0.retain(|_, value| !value.is_null());
     let revision = columns.revision()?;
     columns.0.remove(REVISION);
-    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let mut approval = take_approval(&mut columns, id).map_err(damaged)?;
+    let mut approval = take_approval(&mut columns, id).map_err(StoreError::damaged)?;
     approval.seat_votes();
     if let Err(fault) = approval.check_votes() {
-        return Err(damaged(&format!("Plan, Votes: {fault}")));
+        return Err(StoreError::damaged(&format!("Plan, Votes: {fault}")));
     }
     if !approval.history_is_consistent() {
-        return Err(damaged("History"));
+        return Err(StoreError::damaged("History"));
     }
     match columns.0.keys().next() {
         None => Ok((approval, revision)),
-        Some(column) if DECISION.contains(&column.as_str()) => Err(damaged(column)),
+        Some(column) if DECISION.contains(&column.as_str()) => Err(StoreError::damaged(column)),
         // A later version wrote it; its meaning is unknown.
         Some(column) => Err(StoreError::LaterVersion(column.clone())),
     }

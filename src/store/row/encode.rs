@@ -7,7 +7,6 @@ use super::columns::{
     QUESTION, REVOCATION, STEP_UP, SUPERSEDES,
 };
 use super::key::keys;
-use super::text_json::{json, optional_text, text};
 use super::{hand_overs, outbox, plan, votes};
 use crate::domain::{
     Approval, Approver, Claim, Decider, Delivery, DeliveryFault, Event, EventKind, Execution,
@@ -16,6 +15,7 @@ use crate::domain::{
 use crate::store::entry::IndexEntry;
 use crate::store::error::StoreError;
 use crate::store::grant_text::grant_text;
+use crate::store::text_json::{is_zero, json, optional_text, text};
 use crate::values::{Address, Timestamp};
 
 /// The limit of Azure Table Storage for a text column, in UTF-16 units; enforced for both backends, so that
@@ -230,11 +230,6 @@ fn fits(columns: &Columns) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 impl ApproverEntry {

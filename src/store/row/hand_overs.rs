@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
 use crate::domain::{Approval, HandOver};
+use crate::store::text_json::{json, text};
 use crate::values::Timestamp;
 
 pub(super) const HAND_OVERS: &str = "HandOvers";
@@ -16,7 +17,8 @@ struct HandOverEntry {
     /// The index of the one who has it since then.
     to: usize,
     reason: String,
-    at: String,
+    #[serde(with = "text")]
+    at: Timestamp,
 }
 
 pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
@@ -28,11 +30,10 @@ pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
         from: it.from,
         to: it.to,
         reason: it.reason.clone(),
-        at: it.at.to_string(),
+        at: it.at,
     });
     let entries: Vec<_> = entries.collect();
-    let text = serde_json::to_string(&entries).expect("plain structs are JSON");
-    columns.set(HAND_OVERS, &text);
+    columns.set(HAND_OVERS, &json(&entries));
 }
 
 pub(super) fn decode(columns: &mut Columns) -> Result<Vec<HandOver>, &'static str> {
@@ -43,13 +44,11 @@ pub(super) fn decode(columns: &mut Columns) -> Result<Vec<HandOver>, &'static st
     if entries.is_empty() {
         return Err(HAND_OVERS);
     }
-    let hand_overs = entries.into_iter().map(|entry| {
-        Some(HandOver {
-            from: entry.from,
-            to: entry.to,
-            reason: entry.reason,
-            at: Timestamp::parse(&entry.at)?,
-        })
+    let hand_overs = entries.into_iter().map(|entry| HandOver {
+        from: entry.from,
+        to: entry.to,
+        reason: entry.reason,
+        at: entry.at,
     });
-    hand_overs.collect::<Option<_>>().ok_or(HAND_OVERS)
+    Ok(hand_overs.collect())
 }

@@ -31,7 +31,7 @@ pub(in crate::store) fn encode_key(text: &str) -> String {
 /// The id of the approval with these keys.
 pub(in crate::store) fn id((partition_key, row_key): &Keys) -> Result<ApprovalId, StoreError> {
     let id = || ApprovalId::new(&decode_key(partition_key)?, &decode_key(row_key)?);
-    id().ok_or_else(|| StoreError::Damaged("PartitionKey, RowKey".to_owned()))
+    id().ok_or_else(|| StoreError::damaged("PartitionKey, RowKey"))
 }
 
 pub(in crate::store) fn decode_key(key: &str) -> Option<String> {

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
-use super::text_json::{json, optional_text, text};
 use crate::domain::{
     Approval, Callback, ChannelDelivery, ChannelEvent, DeliveryFault, DeliveryState, Event, Purpose,
 };
+use crate::store::text_json::{is_zero, json, optional_text, text};
 use crate::values::Timestamp;
 
 const CALLBACK: &str = "Callback";
@@ -77,11 +77,6 @@ impl DeliveryEntry {
             fault: self.fault,
         })
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 pub(super) fn decode_callback(columns: &mut Columns) -> Result<Option<Callback>, &'static str> {

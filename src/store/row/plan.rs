@@ -6,12 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
-use super::text::Text;
 use crate::domain::{
-    Approval, Ask, CommentRule, Escalation, GrantTerms, Origin, Plan, PolicyOrigin, Stage,
-    Substitute,
+    Approval, Ask, Escalation, GrantTerms, Origin, Plan, PolicyOrigin, Stage, Substitute,
 };
-use crate::policy::Pointer;
+use crate::policy::{CommentRule, Pointer};
+use crate::store::text_json::{json, text};
 use crate::values::{Digest, Timestamp};
 
 const COLUMN: &str = "Plan";
@@ -19,13 +18,15 @@ const COLUMN: &str = "Plan";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PlanEntry {
-    digest: String,
+    #[serde(with = "text")]
+    digest: Digest,
     rules: Vec<String>,
     facts: Vec<String>,
     stages: Vec<Vec<AskEntry>>,
     rejections: NonZeroU8,
     sign_in: bool,
-    comment: String,
+    #[serde(with = "text")]
+    comment: CommentRule,
     not_before_seconds: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     summary: Vec<String>,
@@ -47,7 +48,8 @@ struct PlanEntry {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct GrantsEntry {
     longest_seconds: u64,
-    rules_digest: String,
+    #[serde(with = "text")]
+    rules_digest: Digest,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,8 +65,10 @@ struct EscalationEntry {
 struct SubstituteEntry {
     of: usize,
     by: usize,
-    from: String,
-    until: String,
+    #[serde(with = "text")]
+    from: Timestamp,
+    #[serde(with = "text")]
+    until: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,32 +90,37 @@ pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
         });
         asks.collect()
     };
+    let substitutes = plan.substitutes.iter().map(|it| SubstituteEntry {
+        of: it.of,
+        by: it.by,
+        from: it.from,
+        until: it.until,
+    });
     let entry = PlanEntry {
-        digest: policy.digest.to_string(),
+        digest: policy.digest,
         rules: policy.rules.clone(),
         facts: policy.facts.clone(),
         stages: plan.stages.iter().map(asks).collect(),
         rejections: plan.rejections,
         sign_in: plan.sign_in,
-        comment: plan.comment.to_text(),
+        comment: plan.comment,
         not_before_seconds: plan.not_before.as_secs(),
         summary: plan.summary.iter().map(Pointer::to_string).collect(),
         reject_reasons: plan.reject_reasons.clone(),
         run_within_seconds: plan.run_within.map(|it| it.as_secs()),
         grants: plan.grants.map(|terms| GrantsEntry {
             longest_seconds: terms.longest.as_secs(),
-            rules_digest: terms.rules.to_string(),
+            rules_digest: terms.rules,
         }),
         escalation: plan.escalation.as_ref().map(|it| EscalationEntry {
             after_percent: it.after_percent,
             from: it.from.clone(),
             to: it.to.clone(),
         }),
-        substitutes: plan.substitutes.iter().map(SubstituteEntry::new).collect(),
+        substitutes: substitutes.collect(),
         tell: plan.tell.clone(),
     };
-    let text = serde_json::to_string(&entry).expect("plain structs are JSON");
-    columns.set(COLUMN, &text);
+    columns.set(COLUMN, &json(&entry));
 }
 
 /// The plan in the row, or that of a row without one, which has `approvers` of the agent's choice.
@@ -130,18 +139,22 @@ pub(super) fn decode(columns: &mut Columns, approvers: usize) -> Result<Plan, &'
             asks: asks.collect(),
         }
     };
-    let substitutes = entry.substitutes.into_iter();
-    let substitutes = substitutes.map(SubstituteEntry::into_substitute);
+    let substitutes = entry.substitutes.into_iter().map(|it| Substitute {
+        of: it.of,
+        by: it.by,
+        from: it.from,
+        until: it.until,
+    });
     Ok(Plan {
         origin: Origin::Policy(PolicyOrigin {
-            digest: Digest::parse(&entry.digest).ok_or(COLUMN)?,
+            digest: entry.digest,
             rules: entry.rules,
             facts: entry.facts,
         }),
         stages: entry.stages.into_iter().map(stage).collect(),
         rejections: entry.rejections,
         sign_in: entry.sign_in,
-        comment: CommentRule::from_text(&entry.comment).ok_or(COLUMN)?,
+        comment: entry.comment,
         not_before: Duration::from_secs(entry.not_before_seconds),
         summary: entry
             .summary
@@ -150,43 +163,17 @@ pub(super) fn decode(columns: &mut Columns, approvers: usize) -> Result<Plan, &'
             .collect::<Result<_, _>>()?,
         reject_reasons: entry.reject_reasons,
         run_within: entry.run_within_seconds.map(Duration::from_secs),
-        grants: entry.grants.map(GrantsEntry::into_terms).transpose()?,
+        grants: entry.grants.map(|it| GrantTerms {
+            longest: Duration::from_secs(it.longest_seconds),
+            rules: it.rules_digest,
+        }),
         escalation: entry.escalation.map(|it| Escalation {
             after_percent: it.after_percent,
             from: it.from,
             to: it.to,
         }),
-        substitutes: substitutes.collect::<Option<_>>().ok_or(COLUMN)?,
+        substitutes: substitutes.collect(),
         tell: entry.tell,
         hand_overs: Vec::new(),
     })
-}
-
-impl GrantsEntry {
-    fn into_terms(self) -> Result<GrantTerms, &'static str> {
-        Ok(GrantTerms {
-            longest: Duration::from_secs(self.longest_seconds),
-            rules: Digest::parse(&self.rules_digest).ok_or(COLUMN)?,
-        })
-    }
-}
-
-impl SubstituteEntry {
-    fn new(substitute: &Substitute) -> Self {
-        Self {
-            of: substitute.of,
-            by: substitute.by,
-            from: substitute.from.to_string(),
-            until: substitute.until.to_string(),
-        }
-    }
-
-    fn into_substitute(self) -> Option<Substitute> {
-        Some(Substitute {
-            of: self.of,
-            by: self.by,
-            from: Timestamp::parse(&self.from)?,
-            until: Timestamp::parse(&self.until)?,
-        })
-    }
 }

@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::columns::{CLAIM_PERMIT, Columns, SUPERSEDES, TIMES, time};
+use super::columns::{CLAIM_PERMIT, Columns, SUPERSEDES, TIMES};
 use crate::keys::LinkKeys;
 use crate::store::error::StoreError;
+use crate::values::Timestamp;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -57,13 +58,13 @@ impl Row {
         for name in TIMES {
             // Azure returns times in another form than was written; the MAC covers the written form.
             if let Some(Value::String(text)) = columns.get_mut(name)
-                && let Some(time) = time(text)
+                && let Some(time) = Timestamp::parse(text)
             {
                 *text = time.to_string();
             }
         }
         serde_json::from_value(Value::Object(columns))
-            .map_err(|_| StoreError::Damaged("its columns".to_owned()))
+            .map_err(|_| StoreError::damaged("its columns"))
     }
 
     fn into_columns(self) -> Columns {

@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::columns::Columns;
-use super::text::Text;
-use super::text_json::json;
 use crate::domain::{Approval, Approver, Assurance, Ballot, Place, Verdict, Vote, Words};
-use crate::values::Timestamp;
+use crate::store::text_json::{json, optional_text, text};
+use crate::values::{AuthContext, Timestamp};
 
 const VOTES: &str = "Votes";
 const RECEIPTS: &str = "VoteReceipts";
@@ -24,18 +23,28 @@ struct VoteEntry {
     assurance: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     object_id: Option<Uuid>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    auth_time: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    auth_context: Option<String>,
-    vote: String,
+    #[serde(
+        with = "optional_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    auth_time: Option<Timestamp>,
+    #[serde(
+        with = "optional_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    auth_context: Option<AuthContext>,
+    #[serde(with = "text")]
+    vote: Verdict,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     preset: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     question: Option<String>,
-    at: String,
+    #[serde(with = "text")]
+    at: Timestamp,
 }
 
 pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
@@ -49,13 +58,13 @@ pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
         ask: ballot.place.ask,
         assurance: ballot.assurance.word().to_owned(),
         object_id: ballot.assurance.object_id(),
-        auth_time: ballot.assurance.auth_time().map(|it| it.to_text()),
-        auth_context: ballot.assurance.auth_context().map(|it| it.to_text()),
-        vote: ballot.verdict.to_text(),
+        auth_time: ballot.assurance.auth_time(),
+        auth_context: ballot.assurance.auth_context(),
+        vote: ballot.verdict,
         preset: ballot.words.preset.clone(),
         comment: ballot.words.comment.clone(),
         question: ballot.words.question.clone(),
-        at: ballot.at.to_string(),
+        at: ballot.at,
     });
     let receipts = approval.votes.iter().map(|vote| vote.receipt.as_str());
     columns.set(VOTES, &json(&entries.collect::<Vec<_>>()));
@@ -87,13 +96,11 @@ pub(super) fn decode(
 
 impl VoteEntry {
     fn into_ballot(self, voter: &Approver) -> Option<Ballot> {
-        if self.approver != voter.address.to_string() {
+        if self.approver != voter.address.as_str() {
             return None;
         }
-        let auth_time = self.auth_time.as_deref().map(Text::from_text);
-        let context = self.auth_context.as_deref().map(Text::from_text);
         let assurance = Assurance::from_word(&self.assurance, self.object_id)?
-            .with_sign_in(whole(auth_time)?, whole(context)?)?;
+            .with_sign_in(self.auth_time, self.auth_context)?;
         Some(Ballot {
             person: self.person,
             place: Place {
@@ -103,18 +110,13 @@ impl VoteEntry {
             // Known once all of the row is read.
             seat: self.person,
             assurance,
-            verdict: Verdict::from_text(&self.vote)?,
+            verdict: self.vote,
             words: Words {
                 preset: self.preset,
                 comment: self.comment,
                 question: self.question,
             },
-            at: Timestamp::parse(&self.at)?,
+            at: self.at,
         })
     }
-}
-
-/// What is there, unless it was not understood.
-fn whole<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    read.map_or(Some(None), |it| it.map(Some))
 }

@@ -78,7 +78,7 @@ impl IndexEntry {
 
     /// The entry that a row names.
     pub(in crate::store) fn from_columns(columns: &Columns) -> Result<Option<Self>, StoreError> {
-        let damaged = || StoreError::Damaged("DueTimestamp, DueEntry".to_owned());
+        let damaged = || StoreError::damaged("DueTimestamp, DueEntry");
         let (due, key) = match (columns.text("DueTimestamp"), columns.text("DueEntry")) {
             (None, None) => return Ok(None),
             (Some(due), Some(key)) if is_key(key) => (due, key.to_owned()),
@@ -294,9 +294,8 @@ fn index_entity(id: &ApprovalId, entry: &IndexEntry, keys: Option<&LinkKeys>) ->
 /// An entry that cannot be read stands for no request.
 pub(super) fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, Due) {
     let key = |name| entity.get(name).and_then(Value::as_str).unwrap_or_default();
-    let foreign = Due::foreign(key("PartitionKey"), key("RowKey"));
     let read = || {
-        let entity: IndexEntity = serde_json::from_value(Value::Object(entity)).ok()?;
+        let entity = IndexEntity::deserialize(&entity).ok()?;
         let id = entity.id.parse().ok()?;
         let index = SeenEntry {
             written_at: Timestamp::parse(&entity.timestamp)?,
@@ -309,5 +308,5 @@ pub(super) fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, 
         };
         Some((Timestamp::parse(&entity.due)?, due))
     };
-    read().unwrap_or((now, foreign))
+    read().unwrap_or_else(|| (now, Due::foreign(key("PartitionKey"), key("RowKey"))))
 }

@@ -67,8 +67,7 @@ impl Tables {
         let next = page.continuation().map(|keys| Place { due: None, keys });
         let entries = page.entities.into_iter().filter_map(|entity| {
             let columns = Columns::from_entity(entity);
-            let text = |name| columns.text(name).unwrap_or_default().to_owned();
-            let id = row::id(&(text("PartitionKey"), text("RowKey"))).ok()?;
+            let id = row::id(&columns.keys()).ok()?;
             Some((id, IndexEntry::from_columns(&columns).ok()??))
         });
         Ok((entries.collect(), next))

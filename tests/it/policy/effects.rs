@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use human_oversight::policy::{Comment, Effect, Limit, Reask};
+use human_oversight::policy::{CommentRule, Effect, Limit, Reask};
 use serde_json::{Value, json};
 
 use super::{asked, people, requirement, rules, short, stages};
@@ -264,7 +264,7 @@ reask = "refuse"
     assert!(joined.sign_in && joined.on_behalf_of_required);
     assert_eq!(
         (joined.comment, joined.reask),
-        (Comment::OnReject, Reask::Refuse)
+        (CommentRule::OnReject, Reask::Refuse)
     );
     let summary: Vec<&str> = joined.summary.iter().map(|it| it.as_str()).collect();
     assert_eq!(summary, ["/amount", "/iban"]);

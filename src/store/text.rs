@@ -3,12 +3,13 @@
 use uuid::Uuid;
 
 use crate::domain::{
-    CommentRule, DeliveryFault, EventKind, Notice, Purpose, Revoker, Status, Verdict,
+    DeliveryFault, EventKind, GrantEnding, Notice, Purpose, Revoker, Status, Verdict,
 };
+use crate::policy::CommentRule;
 use crate::values::{Address, ApprovalId, AuthContext, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
-pub(in crate::store) trait Text: Sized {
+pub(crate) trait Text: Sized {
     fn to_text(&self) -> String;
     fn from_text(text: &str) -> Option<Self>;
 }
@@ -50,7 +51,7 @@ text! {
 }
 
 /// Enums with stored words.
-macro_rules! words {
+macro_rules! text_of_words {
     ($($name:ty,)*) => {
         $(impl Text for $name {
             fn to_text(&self) -> String {
@@ -64,12 +65,13 @@ macro_rules! words {
     };
 }
 
-words! {
+text_of_words! {
     Status,
     Verdict,
     Notice,
     DeliveryFault,
     EventKind,
+    GrantEnding,
     CommentRule,
     Purpose,
 }
