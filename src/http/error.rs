@@ -280,7 +280,7 @@ fn conflict_detail(reason: &ConflictReason) -> String {
                 .to_owned()
         }
         ConflictReason::ApproverNotAllowed => {
-            "The person who approved is no longer on the operator's list (HO_ALLOWED_APPROVERS). Nothing \
+            "A person whose approval counts is no longer on the operator's list (HO_ALLOWED_APPROVERS). Nothing \
              was stored: the approval can be claimed once they are listed again, until it lapses."
                 .to_owned()
         }

@@ -9,7 +9,7 @@ use super::grant::{GrantOffer, GrantView};
 use super::hand_over::{HandOverForm, HandOverView};
 use super::identification::Identification;
 use super::parameters::ParametersView;
-use super::plan::{PlanView, describe_hold, describe_rejections};
+use super::plan::{PlanView, addresses, describe_hold, describe_rejections};
 use super::precedent::PrecedentView;
 use super::request::{
     EarlierView, Heading, RequestView, describe_ending, describe_execution, describe_others,
@@ -53,6 +53,8 @@ pub struct DecisionPage<'a> {
     pub has_problem: bool,
     /// Since when the operator has paused what this request waits for.
     paused: Option<Time>,
+    /// Who approved, and has left the operator's list since.
+    unlisted: Option<String>,
     /// What earlier decisions say about the request.
     pub precedent: Option<PrecedentView>,
     /// How many rejections reject the request, where that of this approver does not.
@@ -220,6 +222,7 @@ impl<'a> DecisionPage<'a> {
             sign_in: None,
             has_problem: false,
             paused: None,
+            unlisted: None,
             precedent: None,
             rejections_needed: describe_rejections(approval, now)
                 .filter(|_| !approval.is_rejected_by(index, now)),
@@ -309,13 +312,21 @@ impl<'a> DecisionPage<'a> {
         format!("{invalid}{described}")
     }
 
-    /// Shows whose approval is missing now, of the people whom `is_listed` has.
+    /// Shows whose approval is missing now, of the people whom `is_listed` has, and who approved and is not among them.
     pub fn show_awaited(
         &mut self,
         approval: &Approval,
         is_listed: impl Fn(&Address) -> bool,
         now: Timestamp,
     ) {
+        let may_run = approval.status(now) == Status::Pending
+            || approval.execution(now) == Some(Execution::Awaited);
+        if may_run {
+            let voters = approval.approving_ballots().map(|ballot| ballot.person);
+            let unlisted = voters.filter(|&it| !is_listed(&approval.approvers[it].address));
+            let unlisted: Vec<usize> = unlisted.collect();
+            self.unlisted = (!unlisted.is_empty()).then(|| addresses(approval, &unlisted));
+        }
         if let Some(plan) = &mut self.plan {
             plan.show_awaited(approval, is_listed, now);
         }

@@ -202,7 +202,7 @@ fn awaiting(approval: &Approval, now: Timestamp) -> Vec<Vec<usize>> {
         .collect()
 }
 
-fn addresses(approval: &Approval, people: &[usize]) -> String {
+pub(super) fn addresses(approval: &Approval, people: &[usize]) -> String {
     let people = people.iter();
     let people = people.map(|&person| approval.approvers[person].address.as_str());
     people.collect::<Vec<_>>().join(", ")

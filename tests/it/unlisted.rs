@@ -94,6 +94,7 @@ async fn a_later_stage_asks_only_those_who_are_still_on_the_list() {
         "{page}"
     );
     assert!(!page.contains(ERIN), "{page}");
+    assert!(!page.contains("No longer on the list"), "{page}");
     let words = "cause=\"not on the list of approvers any more\"";
     assert_eq!(log.count(words), 1, "{:?}", log.lines());
     approve(&gate, &payment, CAROL).await;
@@ -148,6 +149,26 @@ async fn an_approval_counts_so_that_those_who_left_are_not_needed() {
         approve(&gate, &payment, person).await;
     }
     assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+/// Alice has left after she approved: her approval counts, and nothing can claim it.
+#[tokio::test]
+async fn the_page_names_those_who_approved_and_have_left() {
+    let gate = TestGate::with(&[("HO_POLICY", IN_STAGES)]).await;
+    let payment = gate.client.submit(&payment()).await.unwrap();
+    approve(&gate, &payment, ALICE).await;
+    eventually(async || mails_to(&gate, CAROL).pop()).await;
+    let list = ("HO_ALLOWED_APPROVERS", &*[BOB, CAROL].join(","));
+    let gate = TestGate::at(gate.dir, &[list]).await;
+    let words = "No longer on the list of approvers: alice@example.com.";
+    let page = page_of(&gate, &payment, CAROL).await;
+    assert!(page.contains(words), "{page}");
+    approve(&gate, &payment, CAROL).await;
+    let page = page_of(&gate, &payment, CAROL).await;
+    assert!(
+        page.contains(words) && page.contains("Waiting for the agent"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
