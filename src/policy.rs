@@ -38,7 +38,7 @@ use std::collections::BTreeMap;
 use human_oversight_protocol::parameters::sha256;
 use uuid::Uuid;
 
-use crate::values::{Address, AllowList, Digest, DirectoryGroup, Timestamp};
+use crate::values::{Address, AllowList, Digest, DirectoryGroup, People, Timestamp};
 
 pub use absence::Absence;
 pub use channels::{Channel, ChannelKind, MAX_TOLD};
@@ -179,11 +179,17 @@ impl Policy {
         self.document.warnings()
     }
 
+    /// The people to whom the policy or the list of approvers gives object ids.
+    pub fn people(&self) -> &People {
+        &self.document.known_people
+    }
+
     /// A person, with the object id that the policy or the list of approvers gives the address.
     pub fn member(&self, address: &Address) -> Member {
         let listed = || self.allowed.object_id(address);
         Member {
             address: address.clone(),
+            person: self.people().person(address),
             object_id: self.object_id_of(address).or_else(listed),
             group: self.directory_group_of(address).cloned(),
         }

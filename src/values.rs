@@ -9,6 +9,7 @@ mod digest;
 mod directory_group;
 mod glob;
 mod owner;
+mod person;
 mod timestamp;
 
 pub use address::{Address, InvalidAddress};
@@ -20,4 +21,5 @@ pub use digest::Digest;
 pub use directory_group::DirectoryGroup;
 pub use glob::glob_matches;
 pub use owner::Owner;
+pub use person::{People, Person};
 pub use timestamp::{Clock, Timestamp};

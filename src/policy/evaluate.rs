@@ -165,7 +165,7 @@ fn fill(demand: &mut Requirement, asked: &Asked<'_>, member: &dyn Fn(&Address) -
     let acted_for = asked.on_behalf_of.map(member);
     demand.fill(&requested, |member| {
         let acted_for = acted_for.as_ref();
-        acted_for.is_some_and(|person| super::people::is_same_person(person, member))
+        acted_for.is_some_and(|it| it.person.may_be(&member.person))
     });
 }
 
