@@ -22,4 +22,4 @@ pub use directory_group::DirectoryGroup;
 pub use glob::glob_matches;
 pub use owner::Owner;
 pub use person::{People, Person};
-pub use timestamp::{Clock, Timestamp};
+pub use timestamp::{Clock, MAX_CLOCK_ERROR, MAX_CLOCK_SKEW, Timestamp};

@@ -8,17 +8,14 @@ use super::error::Error;
 use super::state::App;
 use crate::azure::{Member, NotSignedIn};
 use crate::domain::{Approval, Approver, Assurance, SignInFault, SignedIn};
-use crate::store::{ClockDifference, ReadError, RowVersion, Versioned};
-use crate::values::{Address, ApprovalId, DirectoryGroup, Timestamp};
+use crate::store::{ReadError, RowVersion, Versioned};
+use crate::values::{Address, ApprovalId, DirectoryGroup, MAX_CLOCK_ERROR, Timestamp};
 
 /// How long an approver's link opens a request after its end.
 const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// How long a sign-in takes the place of the link in the email.
 const FRESH: Duration = Duration::from_secs(5 * 60);
-
-/// A sign-in cannot be so far ahead of this clock: with a difference of that size an instance decides nothing.
-const CLOCKS_APART: Duration = Duration::from_secs(ClockDifference::WRONG_FROM);
 
 /// A caller of the decision page, not yet identified.
 pub struct Caller {
@@ -160,7 +157,8 @@ impl App {
         self.check_groups(&approval.approvers[identified.approver].address, member)?;
         let now = self.now();
         let check_age = |at: Timestamp, age: Duration, too_old: SignInFault| {
-            if at >= now + CLOCKS_APART {
+            // With a clock that is so far off, an instance decides nothing.
+            if at >= now + MAX_CLOCK_ERROR {
                 Err(SignInFault::Ahead)
             } else if now.since(at) > age {
                 Err(too_old)
