@@ -34,7 +34,7 @@ use crate::mailer::TransportConfig;
 use crate::policy::{Policy, Surroundings};
 use crate::render::{Brand, ParameterDisclosure};
 use crate::store::{OpenedBy, RowSettings, RowVersion};
-use crate::values::{Address, AllowList};
+use crate::values::{Address, AllowList, People};
 
 use address::{base_url, issuers};
 pub use agent_identity::AgentIdentity;
@@ -285,6 +285,14 @@ impl Config {
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Duration, ConfigError> {
         default_timeout(&|name| non_empty(&lookup, name))
+    }
+
+    /// The people to whom the policy or the operator's list gives object ids.
+    pub fn people(&self) -> People {
+        match &self.policy {
+            Some(policy) => policy.people().clone(),
+            None => self.allowed_approvers.known_people(),
+        }
     }
 
     /// What of the settings a policy depends on.

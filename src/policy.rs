@@ -36,7 +36,7 @@ mod truth;
 use human_oversight_protocol::parameters::sha256;
 use uuid::Uuid;
 
-use crate::values::{Address, Digest, DirectoryGroup, Timestamp};
+use crate::values::{Address, Digest, DirectoryGroup, People, Timestamp};
 use load::needs_bound_names;
 use rule::Rule;
 
@@ -129,11 +129,17 @@ impl Policy {
         group.map_or(&[], |group| group.members.as_slice())
     }
 
+    /// The people to whom the policy or the list of approvers gives object ids.
+    pub fn people(&self) -> &People {
+        &self.known_people
+    }
+
     /// A person, with the object id that the policy or the list of approvers gives the address.
     pub fn member(&self, address: &Address) -> Member {
         let listed = || self.allowed.object_id(address);
         Member {
             address: address.clone(),
+            person: self.people().person(address),
             object_id: self.object_id_of(address).or_else(listed),
             group: self.directory_group_of(address).cloned(),
         }

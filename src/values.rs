@@ -9,6 +9,7 @@ mod digest;
 mod directory_group;
 mod glob;
 mod owner;
+mod person;
 mod timestamp;
 pub(crate) mod word;
 
@@ -21,4 +22,5 @@ pub use digest::Digest;
 pub use directory_group::DirectoryGroup;
 pub use glob::glob_matches;
 pub use owner::Owner;
-pub use timestamp::{Clock, Timestamp};
+pub use person::{People, Person};
+pub use timestamp::{Clock, MAX_CLOCK_ERROR, MAX_CLOCK_SKEW, Timestamp};

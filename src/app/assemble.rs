@@ -107,6 +107,7 @@ impl App {
             index_rebuild: IndexRebuild::default(),
             teller: Teller::new(sender.map_err(AssembleError::Http)?),
             last_off_channels: LastReading::of_off_channels(),
+            people: config.people(),
             unseen_changes: UnseenChanges::default(),
             config,
         })

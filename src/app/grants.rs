@@ -126,11 +126,12 @@ impl App {
         let giver = policy.member(&grant.giver);
         let mut asked = people.iter().map(|person| policy.member(person));
         let acted_for = grant.scope.on_behalf_of.as_ref();
+        let known = giver.person.clone().with(grant.assurance.object_id());
         check_grant(signed, self.receipt_keys.public()).is_ok()
             && grant.rules == terms.rules
             && self.may_give(grant, plan_signs_in)
             && asked.any(|person| is_same_person(&person, &giver))
-            && !acted_for.is_some_and(|person| person.is_same_person(&grant.giver))
+            && !acted_for.is_some_and(|it| self.people.person(it).may_be(&known))
     }
 
     /// Whether the operator's list has the giver of a grant, who signed in if that is needed today.

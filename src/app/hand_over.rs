@@ -10,9 +10,9 @@ use super::notify::Leased;
 use super::state::App;
 use crate::domain::{Approval, Assurance, DecisionResult, HandOverStep, HandOverWish};
 use crate::keys::FormPurpose;
-use crate::policy::{Member, is_same_person};
+use crate::policy::is_same_person;
 use crate::store::RowVersion;
-use crate::values::{Address, ApprovalId, Timestamp};
+use crate::values::{Address, ApprovalId, Person, Timestamp};
 
 impl App {
     /// Applies a form that hands the approver's seat over, and asks the receiver if their vote is needed now.
@@ -77,38 +77,34 @@ impl App {
             return Vec::new();
         }
         let (policy, list) = (&self.config.policy, &self.config.allowed_approvers);
-        let member = |address: &Address| match policy {
-            Some(policy) => policy.member(address),
-            None => Member {
-                address: address.clone(),
-                object_id: list.object_id(address),
-                group: None,
-            },
-        };
-        let known = approval.approvers.iter().map(|it| member(&it.address));
-        let acted_for = approval.request.on_behalf_of.as_ref().map(member);
-        let mut excluded: Vec<Member> = known.chain(acted_for).collect();
+        let known = approval.approvers.iter().map(|it| &it.address);
+        let excluded = known.chain(&approval.request.on_behalf_of);
+        let excluded: Vec<Person> = excluded.map(|it| self.people.person(it)).collect();
         let groups = approval.plan.groups_of(approver).into_iter();
         let groups = groups.flat_map(|name| policy.as_ref().map_or(&[][..], |it| it.group(name)));
-        let listed = list.people().map(member);
-        let mut receivers = Vec::new();
+        let groups = groups.map(|member| &member.address);
+        let mut receivers: Vec<Address> = Vec::new();
+        let mut offered: Vec<Person> = Vec::new();
         let voted = approval.votes.iter().map(|vote| vote.ballot.assurance);
         let signed_in: Vec<Assurance> = voted.chain([assurance]).collect();
         let takes_group = self.takes_group(&approval.approvers[approver].address);
-        for person in groups.cloned().chain(listed) {
+        for address in groups.chain(list.people()) {
+            let person = self.people.person(address);
             let mut ids = signed_in.iter().filter_map(|it| it.object_id());
-            let is_known = ids.any(|id| self.has_object_id(&person.address, id) == Some(true));
-            let is_excluded = is_known || excluded.iter().any(|it| is_same_person(it, &person));
-            let is_absent = || self.absent_until(&person.address, now).is_some();
+            let is_excluded =
+                ids.any(|id| person.has(id)) || excluded.iter().any(|it| it.may_be(&person));
+            // Listed twice, they are offered once.
+            let is_offered = offered.iter().any(|it| it.is(&person));
+            let is_absent = || self.absent_until(address, now).is_some();
             if !is_excluded
-                && list.allows(&person.address)
-                && approval.may_receive(&person.address)
-                && (!takes_group || self.takes_group(&person.address))
+                && !is_offered
+                && list.allows(address)
+                && approval.may_receive(address)
+                && (!takes_group || self.takes_group(address))
                 && !is_absent()
             {
-                receivers.push(person.address.clone());
-                // Listed twice, they are offered once.
-                excluded.push(person);
+                receivers.push(address.clone());
+                offered.push(person);
             }
         }
         receivers

@@ -8,18 +8,14 @@ use super::error::Error;
 use super::state::App;
 use crate::azure::{Member, NotSignedIn};
 use crate::domain::{Approval, Approver, Assurance, SignInFault, SignedIn};
-use crate::policy::{self, Policy};
-use crate::store::{ClockDifference, ReadError, RowVersion, Versioned};
-use crate::values::{Address, ApprovalId, DirectoryGroup, Timestamp};
+use crate::store::{ReadError, RowVersion, Versioned};
+use crate::values::{Address, ApprovalId, DirectoryGroup, MAX_CLOCK_ERROR, Timestamp};
 
 /// How long an approver's link opens a request after its end.
 const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// How long a sign-in takes the place of the link in the email.
 const FRESH: Duration = Duration::from_secs(5 * 60);
-
-/// A sign-in cannot be so far ahead of this clock: with a difference of that size an instance decides nothing.
-const CLOCKS_APART: Duration = Duration::from_secs(ClockDifference::WRONG_FROM);
 
 /// A caller of the decision page, not yet identified.
 pub struct Caller {
@@ -115,7 +111,8 @@ impl App {
         };
         let address = |identified: &Identified| &approval.approvers[identified.approver].address;
         let is_principal = |it: &Identified| {
-            principal.is_some_and(|person| self.is_same_person(person, address(it)))
+            let person = self.people.person(address(it));
+            principal.is_some_and(|it| self.people.person(it).may_be(&person))
         };
         let identified = identified.filter(|it| !is_principal(it));
         let identified = identified.ok_or(Error::Hidden(None))?;
@@ -160,7 +157,8 @@ impl App {
         self.check_groups(&approval.approvers[identified.approver].address, member)?;
         let now = self.now();
         let check_age = |at: Timestamp, age: Duration, too_old: SignInFault| {
-            if at >= now + CLOCKS_APART {
+            // With a clock that is so far off, an instance decides nothing.
+            if at >= now + MAX_CLOCK_ERROR {
                 Err(SignInFault::Ahead)
             } else if now.since(at) > age {
                 Err(too_old)
@@ -277,8 +275,10 @@ impl App {
 
     /// Whether an address may belong to a member, in any spelling.
     fn may_belong_to(&self, address: &Address, member: &Member) -> bool {
+        let person = self.people.person(address);
         let name = Address::from_known(&member.name);
-        self.belongs_to(address, member) || name.is_some_and(|name| name.is_same_person(address))
+        person.has(member.object_id)
+            || name.is_some_and(|name| self.people.person(&name).may_be(&person))
     }
 
     /// Whether an address belongs to a member: by object id if the policy or the operator's list has one, otherwise by
@@ -290,27 +290,17 @@ impl App {
         })
     }
 
-    /// Whether two addresses belong to one person, by the policy or the operator's list.
-    fn is_same_person(&self, one: &Address, other: &Address) -> bool {
-        let by_policy =
-            |policy: &Policy| policy::is_same_person(&policy.member(one), &policy.member(other));
-        self.config.allowed_approvers.is_same_person(one, other)
-            || self.config.policy.as_ref().is_some_and(by_policy)
-    }
-
     /// The other approvers of a request who are the same person as this one: by the object ids of their sign-ins, or, where
-    /// one of the two did not sign in, by the addresses and the ids that the policy and the operator's list give them.
+    /// one of the two did not sign in, as [`Person::may_be`](crate::values::Person::may_be) says.
     pub(super) fn aliases_of(
         &self,
         approval: &Approval,
         approver: usize,
         assurance: Assurance,
     ) -> Vec<usize> {
-        let own = &approval.approvers[approver].address;
         let own_id = assurance.object_id();
-        let may_be = |address: &Address, id: Option<Uuid>| {
-            id.is_some_and(|id| self.has_object_id(address, id) == Some(true))
-        };
+        let known = |address: &Address, id| self.people.person(address).with(id);
+        let own = known(&approval.approvers[approver].address, own_id);
         let id_of_vote = |person: usize| {
             let mut votes = approval.votes.iter().rev();
             let vote = votes.find(|vote| vote.ballot.person == person)?;
@@ -318,9 +308,7 @@ impl App {
         };
         let is_alias = |person: usize, address: &Address| match (own_id, id_of_vote(person)) {
             (Some(own_id), Some(id)) => own_id == id,
-            (_, id) => {
-                self.is_same_person(own, address) || may_be(address, own_id) || may_be(own, id)
-            }
+            (_, id) => own.may_be(&known(address, id)),
         };
         let people = approval.approvers.iter().enumerate();
         let aliases =

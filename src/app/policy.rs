@@ -281,7 +281,7 @@ fn substitutes<'a>(
     policy: &Policy,
 ) -> Vec<Substitute> {
     let acted_for = submission.on_behalf_of.as_ref();
-    let acted_for = acted_for.map(|person| policy.member(person));
+    let acted_for = acted_for.map(|person| policy.people().person(person));
     let asked = people.len();
     let mut substitutes: Vec<Substitute> = Vec::new();
     for absence in absences {
@@ -294,7 +294,7 @@ fn substitutes<'a>(
             continue;
         };
         let is_excluded = people.iter().any(|it| is(by, it))
-            || acted_for.as_ref().is_some_and(|it| is_same_person(it, by));
+            || acted_for.as_ref().is_some_and(|it| it.may_be(&by.person));
         let mut earlier = substitutes.iter();
         let by = match earlier.find(|it| is(by, &people[it.by])) {
             // The person is absent more than once, or the substitute is that of another one too.

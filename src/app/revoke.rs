@@ -30,7 +30,9 @@ impl App {
         form: &CodeForm,
     ) -> Result<Judged, Error> {
         check_rows_hold_revocations(&self.config.rows)?;
-        let loaded = match self.load_for_code(id, caller, form).await? {
+        let loaded = self.load_for_code(id, caller, form).await?;
+        self.check_machine_clock()?;
+        let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(held) => return Ok(held),
         };

@@ -24,7 +24,7 @@ use crate::domain::{Approval, EventKind, Pause};
 use crate::keys::{LinkKeys, ReceiptKeys};
 use crate::mailer::Mailer;
 use crate::store::{Announcement, Store, StoreError, Versioned};
-use crate::values::{ApprovalId, Clock, Timestamp};
+use crate::values::{ApprovalId, Clock, People, Timestamp};
 
 /// The parts of the gate.
 pub struct App {
@@ -38,6 +38,8 @@ pub struct App {
     /// Signs receipts.
     pub receipt_keys: ReceiptKeys,
     pub clock: Clock,
+    /// Whose addresses are one person's, by the policy and the operator's list.
+    pub people: People,
     /// Wakes calls that wait for a decision.
     pub changes: Arc<ChangeNotifier>,
     /// The calls that are being answered.

@@ -301,10 +301,11 @@ impl App {
         for (index, rejection) in known.iter().enumerate() {
             let by = rejection.by.clone();
             let mut asked = approval.approvers.iter();
-            let is_asked = asked.any(|it| it.address.is_same_person(&by));
+            let person = |address| self.people.person(address);
+            let is_asked = asked.any(|it| person(&it.address).is(&person(&by)));
             // Of a person, one by link alone can be kept besides a surer one.
             let mut before = known[..index].iter();
-            if !is_asked && !before.any(|it| it.by.is_same_person(&by)) {
+            if !is_asked && !before.any(|it| person(&it.by).is(&person(&by))) {
                 self.queue_in_background(&rejection.id, move |rejected, now| {
                     rejected.queue_asked_again(&by, now);
                 });

@@ -1,28 +1,22 @@
 //! Checks the state against the history. Every transition changes both, so a row in which only one of
 //! them was edited contradicts itself.
 
-use std::time::Duration;
-
 use super::approval::Approval;
 use super::decision::Verdict;
 use super::execution::Execution;
 use super::history::{Event, EventKind};
 use super::state::State;
-use crate::values::{Address, Timestamp};
+use crate::values::{Address, MAX_CLOCK_SKEW, Timestamp};
 
 /// An event that the history must have, with the time and the approver where the state has them too.
 type ExpectedEvent<'a> = (EventKind, Option<Timestamp>, Option<&'a Address>);
-
-/// How far the times of two events that were stored one after another may run backwards: each instance that dates them may be
-/// off by half of it.
-const CLOCKS_APART: Duration = Duration::from_secs(600);
 
 impl Approval {
     /// The first two events of which the later is dated clearly before the earlier.
     pub fn backward_step(&self) -> Option<(&Event, &Event)> {
         let pairs = self.history.windows(2);
         let mut pairs = pairs.map(|pair| (&pair[0], &pair[1]));
-        pairs.find(|(earlier, later)| earlier.at.since(later.at) > CLOCKS_APART)
+        pairs.find(|(earlier, later)| earlier.at.since(later.at) > MAX_CLOCK_SKEW)
     }
 
     /// Whether the history explains the state.

@@ -1,11 +1,10 @@
 //! The standing grants for what reads the same: their uses and ends, and the events of both for channels and givers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::grant::{Grant, GrantEnd, GrantScope, SignedGrant};
 use super::standing_outbox::{GrantEnding, GrantSummary, StandingFact, StandingOutbox};
-use crate::values::{ApprovalId, Timestamp};
+use crate::values::{ApprovalId, MAX_CLOCK_SKEW, Timestamp};
 
 /// A grant, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +63,6 @@ pub enum NotAdded {
     Full,
 }
 
-/// How far the clocks of instances may be apart: each may be off by 300 s.
-const CLOCKS_APART: Duration = Duration::from_secs(600);
-
 impl HeldGrant {
     /// The most requests that are remembered of those that took a use, so that they fit into a column.
     pub const MOST_TAKEN_BY: usize = 64;
@@ -99,7 +95,7 @@ impl HeldGrant {
 
     /// The same by another clock, which is behind.
     pub fn can_end(&self, now: Timestamp) -> bool {
-        self.ended.is_none() && now < self.signed.grant.until + CLOCKS_APART
+        self.ended.is_none() && now < self.signed.grant.until + MAX_CLOCK_SKEW
     }
 
     /// Whether this can end it. What the operator names ends whatever the clock says.

@@ -1,14 +1,9 @@
 //! The earlier request whose place a request takes.
 
-use std::time::Duration;
-
 use super::approval::Approval;
 use super::rejection::EarlierRejections;
 use super::state::Status;
-use crate::values::{ApprovalId, Timestamp};
-
-/// By how much the clocks of two instances may differ.
-const CLOCK_LEEWAY: Duration = Duration::from_secs(300);
+use crate::values::{ApprovalId, MAX_CLOCK_SKEW, Timestamp};
 
 /// The earlier request, as far as it could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +53,6 @@ impl Approval {
 
     /// Whether this is the request that `later` was checked against. After a purge, its id may have been used again.
     pub fn is_before(&self, later: &Self) -> bool {
-        self.request.requested_at <= later.request.requested_at + CLOCK_LEEWAY
+        self.request.requested_at <= later.request.requested_at + MAX_CLOCK_SKEW
     }
 }

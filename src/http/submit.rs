@@ -27,7 +27,7 @@ use crate::app::{App, Submission};
 use crate::domain::{Callback, Parameters, Status};
 use crate::keys::{AgentCredential, FunctionKey};
 use crate::reveal;
-use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
+use crate::values::{Address, AllowList, ApprovalId, Digest, People, is_plain_name};
 
 const TIMEOUT_SECONDS: RangeInclusive<u64> = 10..=2_592_000;
 
@@ -71,11 +71,11 @@ async fn answer(
     let wait = requested.or(preferred);
     // Without timeoutSeconds the wait is also the deadline, as in the legacy Logic App.
     let default_timeout = wait.unwrap_or(app.config.default_timeout);
-    let allowed = &app.config.allowed_approvers;
+    let approvers = (&app.config.allowed_approvers, &app.people);
     let names_optional = app.config.policy.is_some();
     let submission = parse(
         body,
-        allowed,
+        approvers,
         default_timeout,
         names_optional,
         credential.clone(),
@@ -169,14 +169,15 @@ pub fn read_submission(
     default_timeout: Duration,
 ) -> Result<Submission, Vec<FieldError>> {
     let credential = AgentCredential::Key(FunctionKey::new(String::new()));
-    let read = parse(body, allowed, default_timeout, true, credential);
+    let approvers = (allowed, &allowed.known_people());
+    let read = parse(body, approvers, default_timeout, true, credential);
     read.map_err(|error| error.fields().to_vec())
 }
 
 /// Validates a body; the error lists everything that is invalid.
 fn parse(
     mut body: Map<String, Value>,
-    allowed: &AllowList,
+    allowed: (&AllowList, &People),
     default_timeout: Duration,
     names_optional: bool,
     credential: AgentCredential,
@@ -371,7 +372,7 @@ fn address(fields: &mut Fields, pointer: &str, text: Option<&str>) -> Option<Add
 
 fn approvers(
     fields: &mut Fields,
-    allowed: &AllowList,
+    (allowed, people): (&AllowList, &People),
     on_behalf_of: Option<&Address>,
 ) -> Option<Vec<Address>> {
     let value = fields.optional("approverEmails")?;
@@ -386,13 +387,14 @@ fn approvers(
         return None;
     };
     let mut addresses: Vec<Address> = Vec::new();
-    let mut people = HashSet::new();
+    let mut named = HashSet::new();
     for (index, item) in items.iter().enumerate() {
         let pointer = format!("/approverEmails/{index}");
         let Some(address) = address(fields, &pointer, item.as_str().map(str::trim)) else {
             continue;
         };
-        if on_behalf_of.is_some_and(|person| allowed.is_same_person(person, &address)) {
+        let person = people.person(&address);
+        if on_behalf_of.is_some_and(|it| people.person(it).may_be(&person)) {
             fields.add_error(
                 pointer,
                 "is the person the agent acts for, who cannot approve",
@@ -402,7 +404,7 @@ fn approvers(
                 pointer,
                 "is not on the operator's list of approvers (HO_ALLOWED_APPROVERS)",
             );
-        } else if !people.insert(address.person()) {
+        } else if !named.insert(address.person()) {
             fields.add_error(pointer, "occurs twice");
         } else {
             addresses.push(address);

@@ -7,13 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use subtle::ConstantTimeEq;
 
 use super::link_keys::{LinkKey, LinkKeys};
-use crate::values::{ApprovalId, Timestamp};
+use crate::values::{ApprovalId, MAX_CLOCK_SKEW, Timestamp};
 
 /// How long a page token counts, in seconds. A form that comes later takes the longer way.
 const COUNTS_FOR: i64 = 3_600;
 
 /// How far ahead the clock of the instance that showed the page may be, in seconds.
-const AHEAD: i64 = 300;
+const AHEAD: i64 = MAX_CLOCK_SKEW.as_secs() as i64;
 
 impl LinkKeys {
     /// The page token for a request and the name of a person, which has no full stop:
@@ -64,8 +64,8 @@ mod tests {
         let after = |minutes: u64| shown_at + Duration::from_secs(60 * minutes);
         assert_eq!(verified(&id, after(59)), Some("alice"));
         assert_eq!(verified(&id, after(60)), None);
-        assert_eq!(verified(&id, at("2026-11-22T11:55:00.000Z")), Some("alice"));
-        assert_eq!(verified(&id, at("2026-11-22T11:54:59.000Z")), None);
+        assert_eq!(verified(&id, at("2026-11-22T11:50:00.000Z")), Some("alice"));
+        assert_eq!(verified(&id, at("2026-11-22T11:49:59.000Z")), None);
         for changed in [
             token.replacen("alice", "bob", 1),
             token.replacen(".17", ".18", 1),

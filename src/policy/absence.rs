@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::groups::{Groups, all_members, object_ids, read_member};
 use super::people::{Member, is_same_person};
 use super::reader::{Members, Node};
-use crate::values::{AllowList, Timestamp};
+use super::surroundings::Surroundings;
+use crate::values::{People, Timestamp};
 
 /// The most absences of a policy.
 const MAX_ABSENCES: usize = 500;
@@ -32,7 +33,13 @@ impl Absence {
     }
 }
 
-pub(super) fn read(nodes: &Node<'_>, groups: &Groups, allowed: &AllowList) -> Vec<Absence> {
+pub(super) fn read(
+    nodes: &Node<'_>,
+    groups: &Groups,
+    surroundings: &Surroundings,
+    people: &People,
+) -> Vec<Absence> {
+    let read = |node: &Node<'_>| read_member(node, surroundings, people);
     let mut ids = object_ids(all_members(groups));
     let mut absences: Vec<Absence> = Vec::new();
     for (index, node) in nodes.list().unwrap_or_default().iter().enumerate() {
@@ -43,7 +50,7 @@ pub(super) fn read(nodes: &Node<'_>, groups: &Groups, allowed: &AllowList) -> Ve
             break;
         }
         let Some(table) = node.table() else { continue };
-        let Some(absence) = read_absence(table, node, &mut ids, allowed) else {
+        let Some(absence) = read_absence(table, node, &mut ids, &read) else {
             continue;
         };
         let is_other = |other: &&Absence| {
@@ -65,13 +72,13 @@ fn read_absence(
     mut table: Members<'_>,
     node: &Node<'_>,
     ids: &mut BTreeMap<String, Uuid>,
-    allowed: &AllowList,
+    read: &dyn Fn(&Node<'_>) -> Option<Member>,
 ) -> Option<Absence> {
     table.name = node.name.clone();
     let line = table.line;
     let mut person = |name| {
         let node = table.require(name)?;
-        let mut person = read_member(&node, allowed)?;
+        let mut person = read(&node)?;
         complete_object_id(&mut person, &node, ids);
         Some(person)
     };

@@ -3,7 +3,7 @@
 use super::effect::{Asked, Candidate, Effect};
 use super::load::{DefaultEffect, Policy};
 use super::matched::{Matched, RuleId};
-use super::people::{Member, is_same_person};
+use super::people::Member;
 use super::requirement::Requirement;
 use super::rule::{Facets, Kind, Rule};
 use super::subject::Subject;
@@ -143,7 +143,7 @@ impl Policy {
         let acted_for = asked.on_behalf_of.map(|it| self.member(it));
         demand.fill(&requested, |member| {
             let acted_for = acted_for.as_ref();
-            acted_for.is_some_and(|person| is_same_person(person, member))
+            acted_for.is_some_and(|it| it.person.may_be(&member.person))
         });
     }
 }

@@ -9,7 +9,7 @@ use super::people::{Member, is_same_person};
 use super::reader::{Members, Node};
 use super::requirement::MAX_PEOPLE;
 use super::surroundings::Surroundings;
-use crate::values::{Address, AllowList, DirectoryGroup};
+use crate::values::{Address, DirectoryGroup, People};
 
 /// The most groups of a policy.
 const MAX_GROUPS: usize = 100;
@@ -29,7 +29,7 @@ pub(super) struct Group {
 
 pub(super) type Groups = BTreeMap<String, Group>;
 
-pub(super) fn read(mut table: Members<'_>, surroundings: &Surroundings) -> Groups {
+pub(super) fn read(mut table: Members<'_>, surroundings: &Surroundings, people: &People) -> Groups {
     let mut groups = Groups::new();
     for (name, line, mut node) in table.take_all() {
         node.name = format!("group `{}`", crate::reveal::line(name, MAX_NAME));
@@ -49,7 +49,7 @@ pub(super) fn read(mut table: Members<'_>, surroundings: &Surroundings) -> Group
         let entries = node.list().unwrap_or_default();
         let mut members: Vec<Member> = Vec::new();
         for entry in &entries {
-            let Some(member) = read_member(entry, &surroundings.allowed) else {
+            let Some(member) = read_member(entry, surroundings, people) else {
                 continue;
             };
             if member.group.is_some() && !surroundings.sign_in_configured {
@@ -89,8 +89,13 @@ pub(super) fn read(mut table: Members<'_>, surroundings: &Surroundings) -> Group
     groups
 }
 
-/// The fault names no address: it can end up in a log.
-pub(super) fn read_member(entry: &Node<'_>, allowed: &AllowList) -> Option<Member> {
+/// `people` knows the object ids of the whole file. The fault names no address: it can end up in a log.
+pub(super) fn read_member(
+    entry: &Node<'_>,
+    surroundings: &Surroundings,
+    people: &People,
+) -> Option<Member> {
+    let allowed = &surroundings.allowed;
     let text = entry.text(ENTRY_CHARS)?;
     let (address, id, group) = match text.rsplit_once('=') {
         None => (text, None, None),
@@ -126,6 +131,7 @@ pub(super) fn read_member(entry: &Node<'_>, allowed: &AllowList) -> Option<Membe
     }
     let object_id = id.or_else(|| allowed.object_id(&address));
     Some(Member {
+        person: people.person(&address),
         address,
         object_id,
         group,

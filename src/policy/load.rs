@@ -12,6 +12,7 @@ use super::demand::read_escalate;
 use super::fault::Fault;
 use super::groups::{self, Groups};
 use super::matched::{MAX_NAME, RuleId};
+use super::people;
 use super::pointer::Pointer;
 use super::read_rule::RuleReader;
 use super::read_values::read_reason;
@@ -19,7 +20,7 @@ use super::reader::{Members, Reader};
 use super::requirement::Escalate;
 use super::rule::{Kind, Rule};
 use super::surroundings::Surroundings;
-use crate::values::{AllowList, Digest, DirectoryGroup};
+use crate::values::{AllowList, Digest, DirectoryGroup, People};
 
 /// The most bytes of a policy.
 const MAX_BYTES: usize = 64 << 10;
@@ -40,6 +41,8 @@ pub struct Policy {
     pub(super) default: DefaultEffect,
     pub(super) rules: Vec<Rule>,
     pub(super) absences: Vec<Absence>,
+    /// Of the operator's list too.
+    pub(super) known_people: People,
     /// The pointers that rules compare.
     pub(super) pointers: Vec<Pointer>,
 }
@@ -83,12 +86,15 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
     if let Some(version) = members.require("version") {
         version.whole(Policy::VERSION..=Policy::VERSION);
     }
+    let known_people = people::known(parsed.get_ref(), &surroundings.allowed);
     let channels = members.take("channels").and_then(|node| node.table());
     let channels = channels.map_or_else(Vec::new, channels::read);
     let groups = members.take("groups").and_then(|node| node.table());
-    let groups = groups.map_or_else(Groups::new, |table| groups::read(table, surroundings));
+    let groups = groups.map_or_else(Groups::new, |table| {
+        groups::read(table, surroundings, &known_people)
+    });
     let absences = members.take("absence");
-    let absences = absences.map(|node| absence::read(&node, &groups, &surroundings.allowed));
+    let absences = absences.map(|node| absence::read(&node, &groups, surroundings, &known_people));
     let default = members.take("default").and_then(|node| node.table());
     let none = DefaultEffect::Require { escalate: None };
     let default = default.map_or(none, |table| read_default(table, &groups));
@@ -134,6 +140,7 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
         directory_groups: groups::directory_groups(&groups),
         default,
         absences,
+        known_people,
         rules: read,
         pointers: rule_reader.into_pointers(),
         groups,

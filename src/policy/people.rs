@@ -1,39 +1,63 @@
 //! People in groups.
 
+use toml::de::{DeTable, DeValue};
 use uuid::Uuid;
 
-use crate::values::{Address, DirectoryGroup};
+use crate::values::{Address, AllowList, DirectoryGroup, People, Person};
 
 /// A person who may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     pub address: Address,
+    /// Who that is, for comparison.
+    pub person: Person,
     /// The object id in Microsoft Entra ID, if the policy or the list of approvers has one.
     pub object_id: Option<Uuid>,
     /// The group or role of the directory that they must have when they decide, if the policy names one.
     pub group: Option<DirectoryGroup>,
 }
 
-/// Whether two entries are one person: their object ids are equal, or their addresses, without regard to case
-/// and `+tag`.
+/// Whether two entries are one person; see [`Person::is`].
 pub fn is_same_person(one: &Member, other: &Member) -> bool {
-    let ids = one.object_id.zip(other.object_id);
-    ids.is_some_and(|(one, other)| one == other) || one.address.is_same_person(&other.address)
+    one.person.is(&other.person)
 }
 
-/// The entries of each person, in the order of their first ones. An entry that is the same person as two others
-/// makes one of the three.
+/// The entries of each person, in the order of their first ones.
 pub fn group_by_person<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<Vec<&'a Member>> {
     let mut people: Vec<Vec<&Member>> = Vec::new();
     for member in members {
-        let is_known = |person: &Vec<&Member>| person.iter().any(|it| is_same_person(it, member));
-        let first = people.iter().position(is_known).unwrap_or(people.len());
-        let mut joined: Vec<&Member> = people
-            .extract_if(first.., |it| is_known(it))
-            .flatten()
-            .collect();
-        joined.push(member);
-        people.insert(first, joined);
+        match people.iter_mut().find(|it| is_same_person(it[0], member)) {
+            Some(person) => person.push(member),
+            None => people.push(vec![member]),
+        }
     }
     people
+}
+
+/// The people to whom a policy, in its groups and absences, or the list of approvers gives object ids. They are known before
+/// an entry is read, since another one can name the object id of its address.
+pub(super) fn known(document: &DeTable<'_>, allowed: &AllowList) -> People {
+    let mut people = allowed.known_people();
+    for name in ["groups", "absence"] {
+        if let Some(value) = document.get(name) {
+            collect(value.get_ref(), &mut people);
+        }
+    }
+    people
+}
+
+fn collect(value: &DeValue<'_>, people: &mut People) {
+    match value {
+        DeValue::String(text) => {
+            let entry = text.rsplit_once('=');
+            let entry = entry
+                .and_then(|(it, id)| Some((Address::parse(it).ok()?, Uuid::parse_str(id).ok()?)));
+            people.extend(entry.iter().map(|(address, id)| (address, *id)));
+        }
+        DeValue::Array(items) => items.iter().for_each(|it| collect(it.get_ref(), people)),
+        DeValue::Table(table) => table
+            .iter()
+            .for_each(|(_, it)| collect(it.get_ref(), people)),
+        _ => {}
+    }
 }

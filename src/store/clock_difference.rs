@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::values::MAX_CLOCK_ERROR;
+
 /// The difference of the clocks, in seconds: the service tells its time to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockDifference {
@@ -13,9 +15,9 @@ impl ClockDifference {
     /// A difference of more seconds is a warning.
     pub const NOTICED_ABOVE: u64 = 30;
 
-    /// With a difference of this number of seconds, or more, this machine dates no request, decision, hand-over or
-    /// claim, and ends none by the time.
-    pub const WRONG_FROM: u64 = 300;
+    /// With a difference of this number of seconds, or more, this machine dates no request, decision, revocation by an
+    /// approver, hand-over or claim, and ends none by the time.
+    const WRONG_FROM: u64 = MAX_CLOCK_ERROR.as_secs();
 
     /// The difference of a machine that is ahead by this number of seconds.
     pub fn new(ahead: i64) -> Self {

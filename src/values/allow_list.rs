@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::address::{Address, InvalidAddress};
 use super::directory_group::DirectoryGroup;
+use super::person::People;
 
 /// The addresses and `*@domain` patterns that a request may name as approvers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,10 +117,16 @@ impl AllowList {
         ids.all(|id| id == first).then_some(first)
     }
 
-    /// Whether two addresses belong to one person, by the addresses or by the object ids that the list gives them.
-    pub fn is_same_person(&self, one: &Address, other: &Address) -> bool {
-        let mut ids = self.object_ids(one);
-        one.is_same_person(other) || ids.any(|id| self.lists_object_id(other, id) == Some(true))
+    /// The people to whom the list gives object ids.
+    pub fn known_people(&self) -> People {
+        let entries = self.entries().iter();
+        let known = entries.filter_map(|entry| match entry {
+            AllowListEntry::Person(person, id) => Some((person, (*id)?)),
+            AllowListEntry::Domain(..) => None,
+        });
+        let mut people = People::default();
+        people.extend(known);
+        people
     }
 
     /// The addresses to which the list gives an object id.

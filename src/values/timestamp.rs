@@ -11,6 +11,12 @@ use time::macros::format_description;
 /// Returns the current time; a function, so that tests can control it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// From this difference to the store's clock on, an instance dates nothing.
+pub const MAX_CLOCK_ERROR: Duration = Duration::from_secs(300);
+
+/// How far the clocks of two instances may be apart: one ahead, the other behind.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(2 * MAX_CLOCK_ERROR.as_secs());
+
 /// A point in time, to the millisecond: the precision that JSON and the store preserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(OffsetDateTime);

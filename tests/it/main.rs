@@ -68,6 +68,7 @@ mod mail_scanners;
 mod mcp;
 mod moving;
 mod names;
+mod one_person;
 mod openapi;
 mod operate;
 mod operations;

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use human_oversight_client::types::Status;
+use human_oversight_client::types::{ExecutionStatus, Status};
 use reqwest::StatusCode;
 
 use crate::azurite::azurite;
 use crate::backing_store;
 use crate::claim::claim;
-use crate::harness::{ALICE, Log, TestGate, request};
+use crate::harness::{ALICE, Log, TestGate, request, with_forms};
 use crate::host::{Invocation, tick};
 use crate::process::run;
 use crate::proxy::Proxy;
+use crate::quorum;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gate_with_a_wrong_clock_dates_no_decision_and_no_claim() {
@@ -63,6 +64,40 @@ async fn a_gate_with_a_wrong_clock_dates_no_decision_and_no_claim() {
         .claim(&approved.id, &claim("0123456789abcdef"))
         .await
         .unwrap();
+}
+
+/// Whether it takes back a vote, which may reject the request, or the approval.
+#[tokio::test]
+async fn a_gate_with_a_wrong_clock_revokes_nothing() {
+    let (gate, proxy) = backing_store::behind_a_proxy(&[("HO_POLICY", quorum::POLICY)]).await;
+    let voted = gate.client.submit(&quorum::payment(60)).await.unwrap();
+    let approved = gate.ask().await;
+    let mut pages = Vec::new();
+    for asked in [&voted, &approved] {
+        gate.approve(asked, ALICE).await;
+        let question = gate.question(asked, ALICE);
+        let page = gate.get(&with_forms(&question.link)).await;
+        pages.push((page, question.code));
+    }
+    let stored = gate.stored().await;
+    for ahead in [-301, 301] {
+        proxy.shift_clock(ahead);
+        for (page, code) in &pages {
+            let form = [("decision", "revoke"), ("code", code.as_str())];
+            let answer = gate.send_form(page, &form).await;
+            assert_eq!(answer.status, 503, "{ahead}: {}", answer.body);
+        }
+    }
+    assert_eq!(gate.stored().await, stored);
+    proxy.shift_clock(-290);
+    for (page, code) in &pages {
+        let form = [("decision", "revoke"), ("code", code.as_str())];
+        let answer = gate.send_form(page, &form).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    }
+    assert_eq!(gate.status(&voted.id).await.status, Status::Rejected);
+    let revoked = gate.status(&approved.id).await.execution.unwrap();
+    assert_eq!(revoked.status, ExecutionStatus::Revoked);
 }
 
 #[tokio::test]

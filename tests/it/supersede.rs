@@ -335,6 +335,19 @@ async fn where_the_earlier_row_is_gone_or_damaged_page_and_mail_say_so() {
     assert_eq!(again.status, StatusCode::ACCEPTED, "{}", again.body);
 }
 
+/// The instance that stored the earlier request was ahead, and the one that stores the later is behind.
+#[tokio::test]
+async fn an_earlier_request_by_a_clock_that_is_ahead_is_still_the_earlier_one() {
+    let gate = TestGate::start().await;
+    let earlier = asked_back(&gate, json!({"n": 1})).await;
+    gate.back(Duration::from_secs(590));
+    let approval = submit(&gate, &body(json!({"n": 2}), Some(&earlier.id))).await;
+    let (page, _) = seen(&gate, &approval).await;
+    let gone = "which is no longer stored";
+    assert!(!page.body.contains(gone), "{}", page.body);
+    assert!(page.body.contains("What changed"), "{}", page.body);
+}
+
 #[tokio::test]
 async fn without_parameters_in_emails_what_changed_is_on_the_page_alone() {
     let gate = TestGate::with(&[("HO_MAIL_PARAMETERS", "none")]).await;

@@ -146,6 +146,7 @@ impl Settings {
             index_rebuild: Default::default(),
             teller: Teller::new(None),
             last_off_channels: LastReading::of_off_channels(),
+            people: config.people(),
             unseen_changes: Default::default(),
             config,
         }
