@@ -58,6 +58,8 @@ pub(crate) enum CallError {
          or turns a line"
     )]
     Name,
+    #[error("/{0}: a name has the character U+0000, which ends it for some servers")]
+    Nul(String),
     #[error("_meta must be an object in which no name occurs twice")]
     Meta,
     #[error("task must be an object, with a time in milliseconds as its ttl")]
@@ -80,10 +82,15 @@ impl Content {
         };
         for (name, raw) in call.params.iter() {
             let strict = || {
-                strict_json::parse(raw.get().as_bytes()).map_err(|source| CallError::Unclear {
+                let value = strict_json::parse(raw.get().as_bytes());
+                let value = value.map_err(|source| CallError::Unclear {
                     member: name.to_owned(),
                     source,
-                })
+                })?;
+                match has_nul(&value) {
+                    true => Err(CallError::Nul(name.to_owned())),
+                    false => Ok(value),
+                }
             };
             match name {
                 // How the result is to be given, not what runs.
@@ -117,6 +124,18 @@ impl Content {
             parameters.insert("more".to_owned(), self.more.clone().into());
         }
         Ok(Parameters::new(&parameters)?)
+    }
+}
+
+/// Whether a name in a value has U+0000. People are shown one in a text with a mark, but what is read under such a name
+/// depends on the reader.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, it)| name.contains('\0') || has_nul(it)),
+        Value::Array(items) => items.iter().any(has_nul),
+        _ => false,
     }
 }
 
@@ -180,7 +199,7 @@ impl Meta {
         let Some(raw) = call.params.get("_meta") else {
             return Ok(meta);
         };
-        let members = Members::read(raw, &[]).ok_or(CallError::Meta)?;
+        let members = Members::read(raw).ok_or(CallError::Meta)?;
         for (name, value) in members.iter() {
             meta.is_stateless |= name == VERSION;
             if name == "progressToken" {

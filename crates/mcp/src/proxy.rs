@@ -90,7 +90,7 @@ impl Proxy {
     async fn take_line(self: &Arc<Self>, whole: &[u8]) {
         let line = whole.strip_suffix(b"\n").unwrap_or(whole);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let read = read_line(line);
+        let read = read_line(line, self.server.own_ids());
         match &read {
             Line::Call(call) if self.config.holds(&self.name, &call.tool) => {
                 return self.hold(call).await;
