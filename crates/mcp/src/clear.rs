@@ -1,7 +1,8 @@
 //! Whether each server reads a message of the client as the proxy does.
 //!
-//! A server of C ends a text at U+0000; a shell drops it, drops what is blank at the end, and may end a field at a
-//! separator of its own. One that reads its input in pieces of fixed size begins a message in the middle of a long line.
+//! A server of C ends a text at U+0000; a shell drops it, drops what is blank at the end, and may end a field at a blank or
+//! at a separator of its own. One that reads its input in pieces of fixed size begins a message in the middle of a long
+//! line.
 
 use serde_json::value::RawValue;
 
@@ -42,11 +43,14 @@ pub(crate) const META: [(&str, &str); 9] = [
 const IDS: [&str; 4] = ["id", "requestid", "progresstoken", "taskid"];
 
 const VERSION: &str = "jsonrpc must be \"2.0\"";
-const ID: &str = "the id of a request must be a number, or a string without control characters and blanks at its ends";
-const METHOD: &str = "the method must be a text without control characters and blanks at its ends";
+const ID: &str = "the id of a request must be a number, or a string with characters, none of them blank or control characters";
+const METHOD: &str =
+    "the method must be a text with characters, none of them blank or control characters";
+const KIND: &str = "params must be an object or an array";
 const UNCLEAR: &str = "each member of params and of _meta must be clear: no name twice, and none with a control character \
                        or an invalid escape";
-const NAME: &str = "what params name must have no control characters, and no blanks at its ends";
+const NAME: &str =
+    "what params name must have characters, no control characters, and no blanks at its ends";
 const CONTROLS: &str = "what the protocol defines in _meta must have no control characters";
 const NESTED: &str = "a message must not contain another one of the method tools/call: a server that reads its input in \
                       pieces may run it. Send it as a text";
@@ -59,11 +63,11 @@ pub(crate) fn fault(raw: &RawValue, message: &Members<'_>, own: &str) -> Option<
         return Some(VERSION);
     }
     if has("id", |it| {
-        it.get() != "null" && (Id::read(it).is_none() || !is_plain(it))
+        it.get() != "null" && (Id::read(it).is_none() || !is_word(it))
     }) {
         return Some(ID);
     }
-    if has("method", |it| !it.get().starts_with('"') || !is_plain(it)) {
+    if has("method", |it| !it.get().starts_with('"') || !is_word(it)) {
         return Some(METHOD);
     }
     let params = message.get("params");
@@ -74,7 +78,8 @@ pub(crate) fn fault(raw: &RawValue, message: &Members<'_>, own: &str) -> Option<
 
 fn params_fault(params: &RawValue) -> Option<&'static str> {
     if !params.get().starts_with('{') {
-        return None;
+        let is_other = !params.get().starts_with('[') && params.get() != "null";
+        return is_other.then_some(KIND);
     }
     let Some(params) = Members::read_clear(params, &[]) else {
         return Some(UNCLEAR);
@@ -91,7 +96,8 @@ fn params_fault(params: &RawValue) -> Option<&'static str> {
         return Some(UNCLEAR);
     };
     let mut defined = META.iter().filter_map(|(name, _)| meta.get(name));
-    let has_controls = defined.any(|it| texts(it.get()).any(|text| !has_no_controls(text)));
+    let is_clear = |text| serde_json::from_str(text).is_ok_and(|it: String| has_no_controls(&it));
+    let has_controls = defined.any(|it| !texts(it.get()).all(is_clear));
     has_controls.then_some(CONTROLS)
 }
 
@@ -108,16 +114,23 @@ fn members_fault(raw: &RawValue, own: &str) -> Option<&'static str> {
     })
 }
 
+/// Whether a value is no text, or one that reads the same to a server that ends it at a blank.
+fn is_word(value: &RawValue) -> bool {
+    is_plain(value)
+        && !lenient::read(value)
+            .as_str()
+            .is_some_and(|it| it.contains(' '))
+}
+
 /// Whether a value is no text, or one that reads the same to a server that trims it.
 fn is_plain(value: &RawValue) -> bool {
-    let text = value.get();
-    let is_trimmed = || serde_json::from_str::<String>(text).is_ok_and(|it| it.trim() == it);
-    !text.starts_with('"') || (has_no_controls(text) && is_trimmed())
+    let is_text = value.get().starts_with('"');
+    let is_clear = |text: String| !text.is_empty() && text.trim() == text && has_no_controls(&text);
+    !is_text || serde_json::from_str(value.get()).is_ok_and(is_clear)
 }
 
 fn has_no_controls(text: &str) -> bool {
-    serde_json::from_str::<String>(text)
-        .is_ok_and(|it| !it.contains(|c: char| c.is_ascii_control()))
+    !text.contains(|c: char| c.is_ascii_control())
 }
 
 /// What is left of a text to a server that drops what it does not take for a part of it.

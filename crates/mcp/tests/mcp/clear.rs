@@ -57,6 +57,13 @@ fn a_control_character_in_what_a_server_takes_for_a_name_is_refused() {
         format!(r#"{{"id":"1\ntools/call","method":"ping",{call}}}"#),
         format!(r#"{{"id":"1\ntools/call","result":{{}},{call}}}"#),
         format!(r#"{{"id":["1"],"method":"ping",{call}}}"#),
+        // The shell's `read` ends a field at a blank, and passes over one that is empty.
+        r#"{"id":"1 tools/call {\"name\":\"delete_file\"}","method":"ping"}"#.to_owned(),
+        r#"{"id":"1\u0020tools/call","method":"ping"}"#.to_owned(),
+        r#"{"id":"","method":"x","params":["tools/call"]}"#.to_owned(),
+        r#"{"id":1,"method":"","params":["tools/call"]}"#.to_owned(),
+        r#"{"id":1,"method":"x tools/call"}"#.to_owned(),
+        r#"{"id":1,"method":"x","params":"tools/call {\"name\":\"delete_file\"}"}"#.to_owned(),
         r#"{"id":1,"method":"prompts/get","params":{"name":"a\ntools/call"}}"#.to_owned(),
         r#"{"id":1,"method":"resources/read","params":{"uri":"a\u001ftools/call"}}"#.to_owned(),
         r#"{"method":"notifications/cancelled","params":{"requestId":"1\u0000"}}"#.to_owned(),
@@ -82,6 +89,7 @@ fn a_control_character_in_what_a_server_takes_for_a_name_is_refused() {
         r"delete_file\n",
         r"a\nb",
         "read_file ",
+        "",
     ] {
         lines.push(format!(
             r#"{{"id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}"#
