@@ -198,7 +198,7 @@ impl Task {
         let Some(members) = Members::read(result) else {
             return result.get().to_owned();
         };
-        let meta = members.get("_meta").and_then(|meta| Members::read(meta));
+        let meta = members.get("_meta").and_then(Members::read);
         let meta = match meta {
             Some(meta) => meta.with(RELATED, &task),
             None => json!({RELATED: {"taskId": self.id}}).to_string(),
