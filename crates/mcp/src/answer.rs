@@ -28,7 +28,7 @@ pub(crate) enum Message {
 /// Reads a line of the server, or a message of a batch. There is none if it cannot be read.
 pub(crate) fn read_message(line: &[u8]) -> Option<Message> {
     let raw: &RawValue = serde_json::from_slice(line).ok()?;
-    let message = Members::read(raw, &[])?;
+    let message = Members::read(raw)?;
     let [result, error] = ["result", "error"].map(|name| message.get(name));
     let answer = match (result, error) {
         // Some servers write both members.
@@ -118,7 +118,7 @@ impl Answer {
                 Some(message.unwrap_or("an error without a message").to_owned())
             }
             Self::Result(result) => {
-                let Some(members) = Members::read(result, &[]) else {
+                let Some(members) = Members::read(result) else {
                     return Some("the tool server's result cannot be read".to_owned());
                 };
                 if matches!(

@@ -6,9 +6,10 @@ use human_oversight_protocol::types::ACTION_CHARS;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::clear::META;
 use crate::id::Id;
 use crate::line::is_line;
-use crate::members::Members;
+use crate::members::{Members, has_doubles};
 use crate::message::ToolCall;
 
 /// The content of a held call.
@@ -58,13 +59,25 @@ pub(crate) enum CallError {
          or turns a line"
     )]
     Name,
-    #[error("_meta must be an object in which no name occurs twice")]
+    /// The operator's words leave no room for a name that is no longer than such names are.
+    #[error(
+        "the action of the settings and the name of the server are too long for the name of the tool"
+    )]
+    Setting,
+    #[error("/{0}: a name has the character U+0000, which ends it for some servers")]
+    Nul(String),
+    #[error(
+        "_meta must be an object in which no name occurs twice, and what the protocol defines in it must be of its kind"
+    )]
     Meta,
     #[error("task must be an object, with a time in milliseconds as its ttl")]
     Task,
     #[error(transparent)]
     Parameters(#[from] ParametersError),
 }
+
+/// The longest name of a tool that the protocol recommends.
+const TOOL_CHARS: usize = 128;
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -80,10 +93,15 @@ impl Content {
         };
         for (name, raw) in call.params.iter() {
             let strict = || {
-                strict_json::parse(raw.get().as_bytes()).map_err(|source| CallError::Unclear {
+                let value = strict_json::parse(raw.get().as_bytes());
+                let value = value.map_err(|source| CallError::Unclear {
                     member: name.to_owned(),
                     source,
-                })
+                })?;
+                match has_nul(&value) {
+                    true => Err(CallError::Nul(name.to_owned())),
+                    false => Ok(value),
+                }
             };
             match name {
                 // How the result is to be given, not what runs.
@@ -120,10 +138,24 @@ impl Content {
     }
 }
 
+/// Whether a name in a value has U+0000. People are shown one in a text with a mark, but what is read under such a name
+/// depends on the reader.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, it)| name.contains('\0') || has_nul(it)),
+        Value::Array(items) => items.iter().any(has_nul),
+        _ => false,
+    }
+}
+
 /// Whether people can be shown these words as the action, which the name of a tool may be a part of.
-pub(crate) fn check_action(words: &str) -> Result<(), CallError> {
-    match words.chars().count() <= ACTION_CHARS && is_line(words) {
+pub(crate) fn check_action(words: &str, tool: &str) -> Result<(), CallError> {
+    let is_usual = tool.chars().count() <= TOOL_CHARS && is_line(tool);
+    match words.chars().count() <= ACTION_CHARS && is_line(words) && !words.trim().is_empty() {
         true => Ok(()),
+        false if is_usual => Err(CallError::Setting),
         false => Err(CallError::Name),
     }
 }
@@ -167,8 +199,8 @@ pub(crate) fn task_result_line(id: &Id, task: &str) -> String {
 }
 
 impl Meta {
-    /// Reads `_meta` and `task`. What the protocol defines is sent on, and the context of traces; other members might tell
-    /// the server something that people do not see. Tasks are the proxy's affair, not the server's.
+    /// Reads `_meta` and `task`. Of `_meta`, `META` is sent on; other members might tell the server something that people do
+    /// not see. Tasks are the proxy's affair, not the server's.
     pub(crate) fn read(call: &ToolCall<'_>) -> Result<Self, CallError> {
         let mut meta = Self {
             task: call.params.get("task").map(read_task).transpose()?,
@@ -180,24 +212,27 @@ impl Meta {
         let Some(raw) = call.params.get("_meta") else {
             return Ok(meta);
         };
-        let members = Members::read(raw, &[]).ok_or(CallError::Meta)?;
+        let members = Members::read(raw).ok_or(CallError::Meta)?;
         for (name, value) in members.iter() {
-            meta.is_stateless |= name == VERSION;
-            if name == "progressToken" {
-                meta.progress_token = Some(value.to_owned());
+            let Some((_, kind)) = META.iter().find(|(it, _)| *it == name) else {
+                continue;
+            };
+            if !value.get().starts_with(|c| kind.contains(c)) || has_doubles(value.get()) {
+                return Err(CallError::Meta);
             }
-            let is_known = matches!(
-                name,
-                "progressToken" | "traceparent" | "tracestate" | "baggage"
-            );
-            if name == CAPABILITIES
-                && let Some(others) = without_tasks(value)
-            {
-                meta.task = Some(TaskForm::Extension);
-                meta.passed.push((name.to_owned(), others));
-            } else if is_known || name.starts_with("io.modelcontextprotocol/") {
-                meta.passed.push((name.to_owned(), value.to_owned()));
+            let mut passed = value.to_owned();
+            match name {
+                VERSION => meta.is_stateless = true,
+                "progressToken" => meta.progress_token = Some(value.to_owned()),
+                CAPABILITIES => {
+                    if let Some(others) = without_tasks(value) {
+                        meta.task = Some(TaskForm::Extension);
+                        passed = others;
+                    }
+                }
+                _ => {}
             }
+            meta.passed.push((name.to_owned(), passed));
         }
         Ok(meta)
     }

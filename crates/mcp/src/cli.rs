@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// The time after which a held call is answered, so that the client does not give up: 1s to 1d
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = answer_within)]
     pub(crate) answer_within: Duration,
-    /// The server's name for people and patterns [default: the file name of COMMAND]
+    /// The server's name for people and patterns [default: the file name of COMMAND without its last ending]
     #[arg(long, value_name = "NAME", value_parser = server_name)]
     server: Option<String>,
     /// The tool server, which speaks on its standard input and output, with its arguments

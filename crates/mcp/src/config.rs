@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use human_oversight_client::Gate;
-use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS};
+use human_oversight_protocol::types::{ACTION_CHARS, AGENT_BYTES, AGENT_CHARS};
 use serde::Deserialize;
 use serde::de::Error;
+use serde_json::Map;
 
+use crate::call::check_action;
 use crate::claim_key::{ClaimKey, InvalidClaimKey};
+use crate::line::is_line;
 use crate::pattern::Pattern;
 use crate::span;
 use crate::template::{Filling, Texts};
@@ -51,6 +54,11 @@ pub(crate) enum ConfigError {
         file: PathBuf,
         source: Box<toml::de::Error>,
     },
+    #[error(
+        "the action must have at most {ACTION_CHARS} characters with the name of the server and that of a tool, and the \
+         name of the server none that controls or turns a line: change `action`, or --server"
+    )]
+    Action,
     #[error("HO_CLAIM_KEY is not set: it must be a key that `human-oversight-mcp keygen` prints")]
     NoClaimKey,
     #[error(transparent)]
@@ -74,17 +82,36 @@ impl Config {
         })
     }
 
+    /// Whether people can be shown a call of this server, if the name of its tool is short.
+    pub(crate) fn check(&self, server: &str) -> Result<(), ConfigError> {
+        let filling = Filling {
+            server,
+            tool: "x",
+            arguments: &Map::new(),
+        };
+        check_action(&self.action(&filling), "x").map_err(|_| ConfigError::Action)?;
+        let actions = self.action.iter().flat_map(|it| it.fill_all(&filling));
+        for action in actions {
+            check_action(&action, "x").map_err(|_| ConfigError::Action)?;
+        }
+        Ok(())
+    }
+
     /// Whether calls of this tool need approval: all do but those of `pass`, and of those the ones of `hold`.
     pub(crate) fn holds(&self, server: &str, tool: &str) -> bool {
         let is_named = self.hold.iter().any(|it| it.may_mean(server, tool));
         is_named || !self.pass.iter().any(|it| it.matches(server, tool))
     }
 
-    /// The patterns of `hold` that mean none of these tools.
-    pub(crate) fn holds_nothing(&self, server: &str, tools: &HashSet<String>) -> Vec<&str> {
+    /// A misspelt pattern of `hold` must not let a tool of `pass` run in silence.
+    pub(crate) fn warn_of_idle_patterns(&self, server: &str, tools: &HashSet<String>) {
         let means_none = |it: &&Pattern| !tools.iter().any(|tool| it.may_mean(server, tool));
-        let idle = self.hold.iter().filter(means_none);
-        idle.map(Pattern::as_str).collect()
+        for pattern in self.hold.iter().filter(means_none).map(Pattern::as_str) {
+            tracing::warn!(
+                pattern,
+                "hold names no tool of this server: what it was to hold runs without approval if pass names it"
+            );
+        }
     }
 
     /// What people read as the action.
@@ -130,9 +157,10 @@ fn is_address(text: &str) -> bool {
 fn agent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let agent = String::deserialize(deserializer)?;
     let fits = (1..=AGENT_CHARS).contains(&agent.chars().count()) && agent.len() <= AGENT_BYTES;
-    if !fits || agent.trim() != agent || agent.chars().any(char::is_control) {
+    if !fits || agent.trim() != agent || !is_line(&agent) {
         return Err(D::Error::custom(format!(
-            "must have 1 to {AGENT_CHARS} characters on one line (at most {AGENT_BYTES} bytes), without blanks at its ends"
+            "must have 1 to {AGENT_CHARS} characters on one line, none of which turns it (at most {AGENT_BYTES} bytes), without \
+             blanks at its ends"
         )));
     }
     Ok(agent)
@@ -158,7 +186,9 @@ fn action<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Te
         ));
     }
     if !texts.are_lines() {
-        return Err(D::Error::custom("must have characters, on one line"));
+        return Err(D::Error::custom(
+            "must have characters, on one line, and none that turns it",
+        ));
     }
     Ok(Some(texts))
 }

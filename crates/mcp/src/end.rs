@@ -7,6 +7,7 @@ use human_oversight_client::types::Approval;
 use human_oversight_client::{Reason, Refusal};
 
 use crate::answer::Answer;
+use crate::call::CallError;
 
 /// What became of a held call.
 pub(crate) enum End {
@@ -81,6 +82,15 @@ pub(crate) fn wrong_setting(refusal: &Refusal) -> Option<&'static str> {
     let mut settings = SETTINGS.iter();
     let (_, setting) = settings.find(|(pointer, _)| detail.starts_with(pointer))?;
     (refusal.reason == Reason::Invalid).then_some(setting)
+}
+
+/// One line for the operator, where no model can correct a call.
+pub(crate) fn log_unclear((error, _): &(CallError, bool)) {
+    if matches!(error, CallError::Setting) {
+        tracing::error!(
+            "not run: people cannot be shown the action of the settings with the names of the server and of this tool"
+        );
+    }
 }
 
 /// One line for the operator, where no person decided.

@@ -41,6 +41,7 @@ const END: Duration = Duration::from_secs(5);
 /// Runs the server behind the proxy until it ends. Returns its exit code.
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
     let config = Config::read(&arguments.config)?;
+    config.check(&arguments.server_name())?;
     let (gate, key) = read_environment()?;
     warn(&arguments);
     let gate = gate.agent(config.agent.clone());

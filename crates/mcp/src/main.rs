@@ -18,6 +18,8 @@
 //! | `claim_key` | the key of names and claim secrets |
 //! | `members` | the members of a JSON object, as written |
 //! | `id` | the id of a request |
+//! | `lenient` | JSON of the server that no strict reader takes |
+//! | `clear` | whether each server reads a message alike |
 //! | `message` | what the proxy must know of a line of JSON-RPC |
 //! | `requests` | the client's requests that the server has not answered |
 //! | `answer` | answers to requests |
@@ -43,7 +45,8 @@
 //! 1. A call of a tool that `pass` does not name reaches the server only after a verified and claimed approval of exactly
 //!    its content, once, and while a caller waits for it.
 //! 2. What reaches the server then is made of what was approved, not of what the client sent.
-//! 3. A line that the server might read differently than the proxy does not reach it.
+//! 3. A line that the server might read differently than the proxy does not reach it: as a whole, in parts, or with
+//!    texts that end at a control character. Nor does one with an id that has the form of the proxy's own.
 //! 4. An answer of the proxy is an error, or a task that has not ended: a call that has not run never looks as if it had.
 //! 5. The client reads no answer of the server but the first to a request that the server was sent.
 //! 6. No argument, result, key or address is ever logged.
@@ -51,6 +54,7 @@
 mod answer;
 mod call;
 mod claim_key;
+mod clear;
 mod cli;
 mod config;
 mod end;

@@ -11,17 +11,23 @@ use serde_json::value::RawValue;
 pub(crate) struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// The members of an object. There are none if a name occurs twice, or one is spelt nearly as one of `names`.
-    pub(crate) fn read(object: &'a RawValue, names: &[&str]) -> Option<Self> {
+    /// The members of an object. There are none if a name occurs twice.
+    pub(crate) fn read(object: &'a RawValue) -> Option<Self> {
         let strict_json::Members(members) = serde_json::from_str(object.get()).ok()?;
-        let is_clear = |at: usize, name: &str| {
-            let is_near = names.iter().any(|it| *it != name && fold(name) == *it);
-            !is_near && !members[..at].iter().any(|(before, _)| before == name)
-        };
+        let is_new = |at: usize, name: &str| !members[..at].iter().any(|(it, _)| it == name);
         let mut named = members.iter().enumerate();
         named
-            .all(|(at, (name, _))| is_clear(at, name))
+            .all(|(at, (name, _))| is_new(at, name))
             .then_some(Self(members))
+    }
+
+    /// The members of an object that the server reads as well. There are none either if a name has a character that
+    /// controls, which may end it, or is spelt nearly as one of `names`.
+    pub(crate) fn read_clear(object: &'a RawValue, names: &[&str]) -> Option<Self> {
+        let is_near = |name: &str| names.iter().any(|it| *it != name && fold(name) == *it);
+        let is_clear =
+            |name: &str| !name.contains(|c: char| c.is_ascii_control()) && !is_near(name);
+        Self::read(object).filter(|it| it.iter().all(|(name, _)| is_clear(name)))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
@@ -59,7 +65,7 @@ pub(crate) fn has_doubles(json: &str) -> bool {
                     return true;
                 }
             }
-            Piece::Text => {}
+            Piece::Text(_) => {}
         }
     }
     false
@@ -68,16 +74,37 @@ pub(crate) fn has_doubles(json: &str) -> bool {
 /// The members of the outermost objects of a text, as far as one that is no JSON has any: each name, and the text from its
 /// value on.
 pub(crate) fn outermost(text: &str) -> Vec<(String, &str)> {
-    let (mut members, mut depth) = (Vec::new(), 0_usize);
-    for piece in pieces(text) {
+    let outermost = members(text).filter(|(depth, ..)| *depth == 1);
+    outermost
+        .map(|(_, name, value)| (read_name(name), value))
+        .collect()
+}
+
+/// The members of all objects of a text: how deep each is, its name in quotes, and the text from its value on.
+pub(crate) fn members(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
+    let mut depth = 0_usize;
+    pieces(text).filter_map(move |piece| {
         match piece {
             Piece::Open => depth += 1,
             Piece::Close => depth = depth.saturating_sub(1),
-            Piece::Member(name, value) if depth == 1 => members.push((read_name(name), value)),
-            Piece::Member(..) | Piece::Text => {}
+            Piece::Member(name, value) => return Some((depth, name, value)),
+            Piece::Text(_) => {}
         }
-    }
-    members
+        None
+    })
+}
+
+/// The names and texts in quotes of a JSON text.
+pub(crate) fn texts(json: &str) -> impl Iterator<Item = &str> {
+    pieces(json).filter_map(|piece| match piece {
+        Piece::Member(text, _) | Piece::Text(text) => Some(text),
+        Piece::Open | Piece::Close => None,
+    })
+}
+
+/// The text in quotes that begins here, if one does.
+pub(crate) fn leading_text(json: &str) -> Option<&str> {
+    json.starts_with('"').then(|| &json[..text_length(json)])
 }
 
 /// A part of a text that is JSON, or nearly.
@@ -86,7 +113,7 @@ enum Piece<'a> {
     Close,
     /// A name in quotes, and the text from its value on.
     Member(&'a str, &'a str),
-    Text,
+    Text(&'a str),
 }
 
 fn pieces(json: &str) -> impl Iterator<Item = Piece<'_>> {
@@ -103,7 +130,7 @@ fn pieces(json: &str) -> impl Iterator<Item = Piece<'_>> {
             ("{", _) => Piece::Open,
             ("}", _) => Piece::Close,
             (name, Some(value)) => Piece::Member(name, value.trim_start()),
-            (_, None) => Piece::Text,
+            (text, None) => Piece::Text(text),
         })
     })
 }

@@ -1,11 +1,12 @@
 //! What the proxy must know of a line of JSON-RPC, read so that no server reads it differently.
 //!
 //! A line of the client is sent on only if it is one JSON text whose members cannot be mistaken: a server that
-//! takes the first of two members, ignores case, or begins a line at a carriage return, would otherwise find a
-//! tool call where the proxy finds none.
+//! takes the first of two members, ignores case, ends a text at U+0000, or begins a line at a carriage return, would
+//! otherwise find a tool call where the proxy finds none.
 
 use serde_json::value::RawValue;
 
+use crate::clear::{MESSAGE, PARAMS, fault};
 use crate::id::Id;
 use crate::lenient;
 use crate::members::Members;
@@ -90,11 +91,8 @@ const PARSE_ERROR: i32 = -32_700;
 const INVALID_REQUEST: i32 = -32_600;
 pub(crate) const INVALID_PARAMS: i32 = -32_602;
 
-const MESSAGE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
-const PARAMS: [&str; 3] = ["name", "arguments", "_meta"];
-
-/// Reads a line of the client, without its line end.
-pub(crate) fn read_line(line: &[u8]) -> Line<'_> {
+/// Reads a line of the client, without its line end. `own` is what only the ids of the proxy contain.
+pub(crate) fn read_line<'a>(line: &'a [u8], own: &str) -> Line<'a> {
     if line.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
         return Line::Other(None);
     }
@@ -113,10 +111,10 @@ pub(crate) fn read_line(line: &[u8]) -> Line<'_> {
         return invalid(PARSE_ERROR, "the line is not one JSON text in UTF-8");
     };
     match raw.get().as_bytes()[0] {
-        b'{' => read_message(raw),
+        b'{' => read_message(raw, own),
         b'[' => match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
             Ok(batch) if !batch.is_empty() => {
-                Line::Batch(batch.into_iter().map(read_part).collect())
+                Line::Batch(batch.into_iter().map(|raw| read_part(raw, own)).collect())
             }
             _ => invalid(INVALID_REQUEST, "an empty batch"),
         },
@@ -124,29 +122,32 @@ pub(crate) fn read_line(line: &[u8]) -> Line<'_> {
     }
 }
 
-fn read_part(raw: &RawValue) -> Part<'_> {
-    let members = Members::read(raw, &MESSAGE);
+fn read_part<'a>(raw: &'a RawValue, own: &str) -> Part<'a> {
+    let members = Members::read_clear(raw, &MESSAGE);
     let request = members.filter(|message| message.get("method").is_some());
     Part {
         id: request.and_then(|request| Id::read(request.get("id")?)),
-        line: read_message(raw),
+        line: read_message(raw, own),
         text: raw.get(),
     }
 }
 
-fn read_message(raw: &RawValue) -> Line<'_> {
+fn read_message<'a>(raw: &'a RawValue, own: &str) -> Line<'a> {
     let refuse = |id, code, why| Line::Invalid(Invalid { id, code, why });
-    let Some(message) = Members::read(raw, &MESSAGE) else {
+    let Some(message) = Members::read_clear(raw, &MESSAGE) else {
         let why = "a message must be an object, and each of its members must be clear: no name twice, no other \
-                   capitals, no invalid escape";
+                   capitals, no control character, no invalid escape";
         return refuse(None, INVALID_REQUEST, why);
     };
-    let id = message.get("id").and_then(Id::read);
-    let Some(method) = message.get("method") else {
+    let method = message.get("method").map(RawValue::get);
+    let id = message.get("id").filter(|_| method.is_some());
+    let id = id.and_then(Id::read);
+    if let Some(why) = fault(raw, &message, own) {
+        return refuse(id, INVALID_REQUEST, why);
+    }
+    let method: Option<String> = method.and_then(|it| serde_json::from_str(it).ok());
+    let Some(method) = method else {
         return Line::Other(None);
-    };
-    let Ok(method) = serde_json::from_str::<String>(method.get()) else {
-        return refuse(id, INVALID_REQUEST, "the method must be a text");
     };
     match method.as_str() {
         "tools/call" => {
@@ -158,7 +159,8 @@ fn read_message(raw: &RawValue) -> Line<'_> {
                 Some((tool, params)) => Line::Call(ToolCall { id, tool, params }),
                 None => {
                     let why = "the parameters of tools/call must be an object with the name of a tool, and each \
-                               member must be clear: no name twice, no other capitals, no invalid escape";
+                               member must be clear: no name twice, no other capitals, no control character, no \
+                               invalid escape";
                     refuse(id, INVALID_PARAMS, why)
                 }
             }
@@ -177,9 +179,7 @@ fn read_message(raw: &RawValue) -> Line<'_> {
             }
         }
         "notifications/cancelled" => {
-            let params = message
-                .get("params")
-                .and_then(|raw| Members::read(raw, &[]));
+            let params = message.get("params").and_then(Members::read);
             let of = params.and_then(|params| Id::read(params.get("requestId")?));
             of.map_or(Line::Other(None), Line::Cancelled)
         }
@@ -188,7 +188,7 @@ fn read_message(raw: &RawValue) -> Line<'_> {
 }
 
 fn read_call(params: &RawValue) -> Option<(String, Members<'_>)> {
-    let params = Members::read(params, &PARAMS)?;
+    let params = Members::read_clear(params, &PARAMS)?;
     let tool = serde_json::from_str(params.get("name")?.get()).ok()?;
     Some((tool, params))
 }
@@ -267,24 +267,29 @@ mod tests {
     use super::*;
     use crate::members::fold;
 
-    /// Whether a lenient reader might find a call of a tool in these bytes: one that begins a line at each carriage
-    /// return, knows batches, ignores the case of names, and takes any of several members of one name.
+    const OWN: &str = "0123456789abcdef";
+
+    /// Whether a lenient reader might find a call of a tool in these bytes: one that begins a message anywhere in them,
+    /// ignores the case of names, takes any of several members of one name, and ends texts at U+0000, or drops it.
     fn may_be_a_call(line: &str) -> bool {
-        line.split(['\r', '\n']).any(|part| {
-            let batch = serde_json::from_str::<Vec<&RawValue>>(part);
-            let messages = match (&batch, serde_json::from_str::<&RawValue>(part)) {
-                (Ok(batch), _) => batch.clone(),
-                (_, Ok(message)) => vec![message],
-                _ => Vec::new(),
+        let readings = |text: &str| {
+            [
+                text.split('\0').next().unwrap().to_owned(),
+                text.replace('\0', ""),
+            ]
+        };
+        line.match_indices('{').any(|(at, _)| {
+            let mut values =
+                serde_json::Deserializer::from_str(&line[at..]).into_iter::<&RawValue>();
+            let Some(Ok(message)) = values.next() else {
+                return false;
             };
-            messages.into_iter().any(|message| {
-                let members: Result<strict_json::Members<'_>, _> =
-                    serde_json::from_str(message.get());
-                members.is_ok_and(|strict_json::Members(members)| {
-                    members.iter().any(|(name, value)| {
-                        let method = serde_json::from_str::<String>(value.get());
-                        fold(name) == "method" && method.is_ok_and(|it| it == "tools/call")
-                    })
+            let members: Result<strict_json::Members<'_>, _> = serde_json::from_str(message.get());
+            members.is_ok_and(|strict_json::Members(members)| {
+                members.iter().any(|(name, value)| {
+                    let method = serde_json::from_str::<String>(value.get()).unwrap_or_default();
+                    readings(&fold(name)).contains(&"method".to_owned())
+                        && readings(&method).contains(&"tools/call".to_owned())
                 })
             })
         })
@@ -300,6 +305,7 @@ mod tests {
             r#""Method""#,
             r#""METHOD""#,
             r#""m\u0065thod""#,
+            r#""method\u0000x""#,
             r#""id""#,
             r#""params""#,
             r#""x""#,
@@ -307,6 +313,10 @@ mod tests {
         let values = &[
             r#""tools/call""#,
             r#""tools\u002fcall""#,
+            r#""tools/\u0000call""#,
+            r#""tools/call\u0000x""#,
+            r#"{"method":"tools/call"}"#,
+            r#"["{",{"METHOD":"tools/call\u0000"}]"#,
             r#""ping""#,
             "1",
             "null",
@@ -342,14 +352,14 @@ mod tests {
         fn no_line_passes_in_which_a_server_may_find_a_call(line in line(), cut in 0..200_usize) {
             let cut: String = line.chars().enumerate().filter(|(at, _)| *at != cut).map(|(_, c)| c).collect();
             for line in [line, cut] {
-                let passes = matches!(read_line(line.as_bytes()), Line::Other(_) | Line::Asked(..) | Line::Task(_) | Line::Cancelled(_));
+                let passes = matches!(read_line(line.as_bytes(), OWN), Line::Other(_) | Line::Asked(..) | Line::Task(_) | Line::Cancelled(_));
                 prop_assert!(!(passes && may_be_a_call(&line)), "{line}");
             }
         }
 
         #[test]
         fn no_bytes_break_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            read_line(&bytes);
+            read_line(&bytes, OWN);
             crate::answer::read_answer(&bytes);
         }
     }

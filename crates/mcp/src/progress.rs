@@ -140,12 +140,12 @@ impl Reported {
 /// The token of a progress notification, and how far it says that the tool is.
 fn read(line: &[u8]) -> Option<(Id, Option<f64>)> {
     let raw: &RawValue = serde_json::from_slice(line).ok()?;
-    let message = Members::read(raw, &[])?;
+    let message = Members::read(raw)?;
     let method = serde_json::from_str::<String>(message.get("method")?.get()).ok()?;
     let params = message
         .get("params")
         .filter(|_| method == "notifications/progress")?;
-    let params = Members::read(params, &[])?;
+    let params = Members::read(params)?;
     let token = Id::read(params.get("progressToken")?)?;
     let progress = params.get("progress");
     let progress = progress.and_then(|it| serde_json::from_str(it.get()).ok());

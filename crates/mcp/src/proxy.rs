@@ -1,6 +1,6 @@
 //! Between client and server: every line goes on as it is, but for calls that are held and what belongs to them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::answer::{Answer, answer_line, read_answer};
 use crate::call::{CallError, Content, Meta, TaskForm, check_action};
 use crate::claim_key::ClaimKey;
 use crate::config::Config;
+use crate::end::log_unclear;
 use crate::held::{HeldCalls, Joined, Stage};
 use crate::id::Id;
 use crate::message::{
@@ -90,7 +91,7 @@ impl Proxy {
     async fn take_line(self: &Arc<Self>, whole: &[u8]) {
         let line = whole.strip_suffix(b"\n").unwrap_or(whole);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let read = read_line(line);
+        let read = read_line(line, self.server.own_ids());
         match &read {
             Line::Call(call) if self.config.holds(&self.name, &call.tool) => {
                 return self.hold(call).await;
@@ -193,7 +194,7 @@ impl Proxy {
             }
             Asked::Tools => {
                 if let Some(tools) = self.tools.note(&result) {
-                    self.warn_of_idle_patterns(&tools);
+                    self.config.warn_of_idle_patterns(&self.name, &tools);
                 }
                 let is_held = |tool: &str| self.config.holds(&self.name, tool);
                 let has_tasks = self.has_tasks.load(Ordering::Relaxed);
@@ -202,16 +203,6 @@ impl Proxy {
             Asked::Tasks => self.tasks.list(Some(&result)),
         };
         Some(answer_line(&id, &changed?))
-    }
-
-    /// A misspelt pattern of `hold` must not let a tool of `pass` run in silence.
-    fn warn_of_idle_patterns(&self, tools: &HashSet<String>) {
-        for pattern in self.config.holds_nothing(&self.name, tools) {
-            tracing::warn!(
-                pattern,
-                "hold names no tool of this server: what it was to hold runs without approval if pass names it"
-            );
-        }
     }
 
     async fn take_task(self: &Arc<Self>, request: &TaskRequest) {
@@ -254,7 +245,7 @@ impl Proxy {
             return;
         };
         let wants_task = call.params.get("task").is_some();
-        let prepared = self.prepare(call);
+        let prepared = self.prepare(call).inspect_err(log_unclear);
         let proxy = self.clone();
         self.take(id, |cancelled| async move {
             match prepared {
@@ -342,7 +333,7 @@ impl Proxy {
         let summary = self.config.summary(&filling);
         let parameters = content.parameters(&self.name, summary).map_err(with_era)?;
         let words = self.config.action(&filling);
-        check_action(&words).map_err(with_era)?;
+        check_action(&words, &content.tool).map_err(with_era)?;
         let mut action = self.gate.action(words.as_str());
         if let Some(timeout) = self.config.timeout {
             action = action.timeout(timeout);

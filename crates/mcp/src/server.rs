@@ -72,6 +72,11 @@ impl Server {
         Ok((server, child, stdout))
     }
 
+    /// What only the ids of the proxy's own calls contain.
+    pub(crate) fn own_ids(&self) -> &str {
+        &self.prefix
+    }
+
     /// Sends bytes as they are, after all that was sent before. What is returned says when they are written; an error, that
     /// the server no longer reads: its end is near.
     pub(crate) fn send(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {

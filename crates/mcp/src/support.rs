@@ -12,9 +12,9 @@ const CAPABILITY: [&[&str]; 3] = [&["list"], &["cancel"], &["requests", "tools",
 
 /// The answer to `initialize` of a server that has tools, with tasks for calls of them.
 pub(crate) fn with_tasks(result: &RawValue) -> Option<Answer> {
-    let members = Members::read(result, &[])?;
+    let members = Members::read(result)?;
     let revision: String = serde_json::from_str(members.get("protocolVersion")?.get()).ok()?;
-    let capabilities = Members::read(members.get("capabilities")?, &[])?;
+    let capabilities = Members::read(members.get("capabilities")?)?;
     if revision != "2025-11-25" || capabilities.get("tools").is_none() {
         return None;
     }
@@ -38,7 +38,7 @@ pub(crate) fn with_task_support(
     result: &RawValue,
     is_held: impl Fn(&str) -> bool,
 ) -> Option<Answer> {
-    let members = Members::read(result, &[])?;
+    let members = Members::read(result)?;
     let tools: Vec<&RawValue> = serde_json::from_str(members.get("tools")?.get()).ok()?;
     // One that cannot be read stays as it is.
     let tools = tools
@@ -50,15 +50,15 @@ pub(crate) fn with_task_support(
 }
 
 fn supported(tool: &RawValue, is_held: &impl Fn(&str) -> bool) -> Option<String> {
-    let members = Members::read(tool, &[])?;
+    let members = Members::read(tool)?;
     let name: String = serde_json::from_str(members.get("name")?.get()).ok()?;
     let execution = members.get("execution");
-    let support = execution.and_then(|it| Members::read(it, &[])?.get("taskSupport"));
+    let support = execution.and_then(|it| Members::read(it)?.get("taskSupport"));
     if !is_held(&name) || support.is_some_and(|it| it.get() == "\"required\"") {
         return Some(tool.get().to_owned());
     }
     let execution = match execution {
-        Some(execution) => Members::read(execution, &[])?.with("taskSupport", "\"optional\""),
+        Some(execution) => Members::read(execution)?.with("taskSupport", "\"optional\""),
         None => r#"{"taskSupport":"optional"}"#.to_owned(),
     };
     Some(members.with("execution", &execution))
@@ -69,7 +69,7 @@ fn with_object(object: &RawValue, path: &[&str]) -> Option<Box<RawValue>> {
     let Some((name, rest)) = path.split_first() else {
         return Some(object.to_owned());
     };
-    let members = Members::read(object, &[])?;
+    let members = Members::read(object)?;
     let empty = RawValue::from_string("{}".to_owned()).ok()?;
     let inner = with_object(members.get(name).unwrap_or(&empty), rest)?;
     RawValue::from_string(members.with(name, inner.get())).ok()

@@ -165,7 +165,7 @@ impl Task {
                 };
                 // As the server wrote it.
                 let task = RawValue::from_string(task.to_string()).expect("a value is JSON");
-                let members = Members::read(&task, &[]).expect("an object of different members");
+                let members = Members::read(&task).expect("an object of different members");
                 return raw(members.with(name, value.get()));
             }
         }
@@ -195,12 +195,10 @@ impl Task {
     /// A result that says of which task it is.
     fn related(&self, result: &RawValue) -> String {
         let task = json!({"taskId": self.id}).to_string();
-        let Some(members) = Members::read(result, &[]) else {
+        let Some(members) = Members::read(result) else {
             return result.get().to_owned();
         };
-        let meta = members
-            .get("_meta")
-            .and_then(|meta| Members::read(meta, &[]));
+        let meta = members.get("_meta").and_then(Members::read);
         let meta = match meta {
             Some(meta) => meta.with(RELATED, &task),
             None => json!({RELATED: {"taskId": self.id}}).to_string(),

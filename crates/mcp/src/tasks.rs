@@ -78,7 +78,7 @@ impl Tasks {
                 .map(Answer::Result)
                 .ok();
         };
-        let page = Members::read(page, &[])?;
+        let page = Members::read(page)?;
         let theirs: Vec<&RawValue> = serde_json::from_str(page.get("tasks")?.get()).ok()?;
         let all: Vec<&str> = theirs
             .iter()

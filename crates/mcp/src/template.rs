@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::line::is_line;
 use crate::pattern::Pattern;
 
 /// One text for every tool, or a table of texts by patterns of tools.
@@ -52,6 +53,11 @@ impl Texts {
         Some(template.fill(filling))
     }
 
+    /// The texts for all patterns.
+    pub(crate) fn fill_all(&self, filling: &Filling<'_>) -> impl Iterator<Item = String> {
+        self.0.values().map(move |template| template.fill(filling))
+    }
+
     /// Whether each text has characters, on one line.
     pub(crate) fn are_lines(&self) -> bool {
         self.0.values().all(|template| {
@@ -60,7 +66,7 @@ impl Texts {
                 Part::Server | Part::Tool | Part::Argument(_) => "x",
             });
             let has_characters = texts.clone().any(|text| !text.trim().is_empty());
-            has_characters && !texts.any(|text| text.contains(char::is_control))
+            has_characters && texts.all(is_line)
         })
     }
 

@@ -42,8 +42,9 @@ pub(crate) fn cancelled(has_run: bool) -> &'static str {
 }
 
 /// What a model reads where it can correct nothing.
-const WRONG_SETTING: &str = "Not run: the gate refuses what the operator has set for this proxy. Do not call it again: tell \
-                             the operator, who finds the cause in the proxy's log.";
+const WRONG_SETTING: &str = "Not run: the gate refuses what the operator has set for this proxy.";
+const TELL_OPERATOR: &str =
+    "Do not call it again: tell the operator, who finds the cause in the proxy's log.";
 
 /// What is reported when nothing ran.
 const NOT_RUN: &str = "not run";
@@ -116,10 +117,13 @@ pub(crate) fn end(end: &End, is_stateless: bool) -> Answer {
 
 /// The words for a call that cannot be put before people.
 pub(crate) fn unclear(error: &CallError) -> Words {
-    let text = format!(
-        "Not run, and no one was asked: the call cannot be shown to people exactly as it would run. {error}. Correct it \
-         before you call again."
-    );
+    let text = match error {
+        CallError::Setting => format!("Not run, and no one was asked: {error}. {TELL_OPERATOR}"),
+        _ => format!(
+            "Not run, and no one was asked: the call cannot be shown to people exactly as it would run. {error}. Correct \
+             it before you call again."
+        ),
+    };
     Words {
         text,
         status: "invalid",
@@ -161,7 +165,7 @@ fn refusal_words(refusal: &Refusal, approval: Option<&Approval>) -> (&'static st
         Reason::Revoked => ("revoked", refusal.to_string()),
         Reason::Paused => ("paused", refusal.to_string()),
         Reason::Invalid if wrong_setting(refusal).is_some() => {
-            ("invalid", WRONG_SETTING.to_owned())
+            ("invalid", format!("{WRONG_SETTING} {TELL_OPERATOR}"))
         }
         Reason::Invalid => ("invalid", refusal.to_string()),
         _ => ("unavailable", refusal.to_string()),

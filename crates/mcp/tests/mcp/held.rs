@@ -314,6 +314,35 @@ fn a_call_that_continues_another_waits_for_its_decision_beyond_the_time_for_an_a
     assert!(answer["result"]["isError"].is_null(), "{answer}");
 }
 
+/// People see nothing of it, and the server might read it in a way of its own.
+#[test]
+fn metadata_that_is_not_as_the_protocol_defines_it_is_refused_or_not_sent() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    for meta in [
+        r#"{"io.modelcontextprotocol/clientInfo":{"x":1,"x":2}}"#,
+        r#"{"io.modelcontextprotocol/clientInfo":"x"}"#,
+        r#"{"io.modelcontextprotocol/protocolVersion":{"x":1}}"#,
+        r#"{"progressToken":{"a":"cmd"}}"#,
+        r#"{"baggage":["x"]}"#,
+    ] {
+        let params = format!(r#"{{"name":"echo","_meta":{meta}}}"#);
+        let line = format!("{{\"id\":1,\"method\":\"tools/call\",\"params\":{params}}}\n");
+        client.send(line.as_bytes());
+        let (text, status) = client.told(1);
+        assert!(status == "invalid" && text.contains("_meta"), "{text}");
+    }
+    assert!(gate.asked().is_empty());
+    let level = "io.modelcontextprotocol/logLevel";
+    let meta = json!({"io.modelcontextprotocol/target": "/etc", "x": 1, level: "info"});
+    let id = client.request("tools/call", &json!({"name": "echo", "_meta": meta}));
+    gate.approve(&gate.only_id());
+    let answer = client.answer(id);
+    let sent = answer["result"]["content"][0]["text"].as_str().unwrap();
+    let sent: serde_json::Value = serde_json::from_str(sent).unwrap();
+    assert_eq!(sent["params"]["_meta"], json!({level: "info"}));
+}
+
 /// So it reads the same whatever encoding it takes its input for, and wherever it ends a line.
 #[test]
 fn the_server_is_sent_what_was_approved_in_ascii() {

@@ -268,11 +268,42 @@ fn arguments_that_people_cannot_be_shown_exactly_are_refused_with_the_cause() {
     assert!(gate.asked().is_empty() && folder.runs().is_empty());
 }
 
+/// The model cannot correct that.
+#[test]
+fn a_tool_for_whose_name_the_settings_leave_no_room_is_the_operators_affair() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let settings = format!(
+        "agent = \"Files\"\naction = \"{} {{tool}}\"\n",
+        "x".repeat(200)
+    );
+    let log = folder.path().join("log");
+    let mut command = proxy(&gate.url, &folder, &settings);
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let mut client = Session::spawn(with_server(&mut command, &folder));
+    let id = client.call(&"y".repeat(128), &json!({}));
+    let (text, status) = client.told(id);
+    assert_eq!(status, "invalid");
+    for words in ["the action of the settings", "tell the operator"] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(!text.contains("Correct it"), "{text}");
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        log.contains("ERROR") && log.contains("the action of the settings"),
+        "{log}"
+    );
+    assert!(gate.asked().is_empty() && folder.runs().is_empty());
+}
+
 #[test]
 fn a_tool_whose_name_people_cannot_be_shown_is_refused_with_the_cause() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let mut client = Session::start(&gate, &folder);
-    for name in ["x".repeat(250), "a\nb".to_owned(), "a\u{202e}b".to_owned()] {
+    for name in [
+        "x".repeat(250),
+        "a\u{85}b".to_owned(),
+        "a\u{202e}b".to_owned(),
+    ] {
         let id = client.call(&name, &json!({}));
         let (text, status) = client.told(id);
         assert_eq!(status, "invalid");

@@ -5,6 +5,7 @@ mod harness;
 
 mod answers;
 mod cancel;
+mod clear;
 mod docs;
 mod ends;
 mod fuzz;

@@ -11,7 +11,7 @@ fn fails(settings: &str, change: impl FnOnce(&mut Command)) -> String {
     let mut command = proxy(NO_GATE, &folder, settings);
     change(&mut command);
     let (text, code) = output(with_server(&mut command, &folder));
-    assert_eq!(code, 2, "{text}");
+    assert_eq!(code, 2, "{text} {settings:.80}");
     assert!(!text.contains("stand-in server: started"), "{text}");
     text
 }
@@ -34,6 +34,22 @@ fn wrong_settings_end_the_start_with_their_line_and_cause() {
         (
             "agent = \"A\"\naction = \"x\\u0000y\"\n",
             ["line 2", "on one line"],
+        ),
+        ("agent = \"A\\u202eB\"\n", ["line 1", "on one line"]),
+        (
+            "agent = \"A\"\naction = \"Run a\\u202eb\"\n",
+            ["line 2", "none that turns it"],
+        ),
+        (
+            &format!("agent = \"A\"\naction = \"{}\"\n", "x".repeat(257)),
+            ["the action must have", "256 characters"],
+        ),
+        (
+            &format!(
+                "agent = \"A\"\naction = {{ \"x_*\" = \"{}{{server}}\" }}\n",
+                "x".repeat(252)
+            ),
+            ["the action must have", "--server"],
         ),
         (
             "agent = \"A\"\ntimeout = \"5s\"\n",
@@ -61,6 +77,26 @@ fn wrong_settings_end_the_start_with_their_line_and_cause() {
         for cause in causes {
             assert!(text.contains(cause), "{cause} in {text}");
         }
+    }
+}
+
+/// As one that is the command's file name may be.
+#[test]
+fn a_servers_name_that_people_cannot_be_shown_ends_the_start() {
+    let folder = Folder::new();
+    let settings = folder.path().join("settings.toml");
+    std::fs::write(&settings, SETTINGS).unwrap();
+    for name in ["a\nb", "a\u{202e}b", &"x".repeat(255)] {
+        let command = proxy(NO_GATE, &folder, SETTINGS);
+        let mut unnamed = Command::new(PROXY);
+        unnamed.env_clear().envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        let (text, code) = output(unnamed.arg("--config").arg(&settings).args(["--", name]));
+        assert_eq!(code, 2);
+        assert!(text.contains("change `action`, or --server"), "{text}");
     }
 }
 
