@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::jws;
 use crate::parameters::{Parameters, hex, sha256};
 use crate::signing_key::SigningKey;
+use crate::text::person;
 use crate::types::{Key, KeySet};
 
 /// The content of a receipt: registered claims of RFC 7519 where one fits, and the gate's own. Unknown
@@ -359,13 +360,6 @@ impl Claims {
         let policy = self.policy.as_ref();
         policy.is_some_and(|policy| policy.rules.iter().any(|it| it == rule))
     }
-}
-
-/// A name that is equal for all addresses of one person: without regard to case and `+tag`.
-fn person(address: &str) -> String {
-    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-    let local = local.split_once('+').map_or(local, |(name, _)| name);
-    format!("{local}@{domain}").to_lowercase()
 }
 
 /// The `typ` of a receipt's header.
