@@ -384,8 +384,8 @@ pub struct Withdrawal {
 /// set, RFC 7517).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySet {
-    /// The keys; new receipts are signed with the first that is in force. Keys of a form that this version does not know are left
-    /// out (RFC 7517, section 5).
+    /// The keys; new receipts are signed with the first that is in force. Keys of a form that this version does
+    /// not know are left out (RFC 7517, section 5).
     #[serde(deserialize_with = "read_keys")]
     pub keys: Vec<Key>,
     /// The base addresses of the gate, today's first: `iss` is one of them. Empty where the gate makes no
