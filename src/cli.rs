@@ -7,6 +7,7 @@ mod check;
 mod clock;
 mod copied;
 mod demo;
+mod digest;
 mod environment;
 mod evidence;
 mod held;
@@ -262,7 +263,7 @@ async fn use_table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> 
 where
     Fut: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let result = match TableSettings::read(|name| std::env::var(name).ok()) {
+    let result = match TableSettings::read(environment::value) {
         Ok(settings) => work(settings).await,
         Err(error) => Err(error.into()),
     };

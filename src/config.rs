@@ -24,6 +24,7 @@ mod vault;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use human_oversight_protocol::types::TIMEOUT_SECONDS;
 use tracing_subscriber::filter::Targets;
 
 use crate::azure::{SignIn, SignInPolicy};
@@ -367,7 +368,7 @@ impl Config {
 }
 
 fn default_timeout(get: &Lookup<'_>) -> Result<Duration, ConfigError> {
-    seconds(get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)
+    seconds(get, "HO_DEFAULT_TIMEOUT", 3_600, TIMEOUT_SECONDS)
 }
 
 fn listening_port(get: &Lookup<'_>) -> Result<u16, ConfigError> {

@@ -149,8 +149,8 @@ impl Mailer {
                 *state = State::default();
                 state.health.accepted(email.date);
             }
-            // The service works, and refuses this address or message.
-            Err(MailError::Refused(_)) => {}
+            // The service refuses this address or message, or was not tried.
+            Err(MailError::Refused(_) | MailError::Busy) => {}
             Err(error) => {
                 let cause = error.to_string();
                 state.health.failed(email.date, Some(&cause));

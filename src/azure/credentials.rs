@@ -94,7 +94,7 @@ impl TokenCache {
             }
         };
         if let Some(held) = held {
-            state.renew_at = Some(now + RENEWAL_BACKOFF);
+            state.renew_at = Some((now + RENEWAL_BACKOFF).min(expiry(&held)));
             drop(state);
             let renewed = self.sign_in(credential).await;
             let mut state = self.state.lock().await;
@@ -296,6 +296,17 @@ mod tests {
             0,
             "retried every 30 s"
         );
+    }
+
+    #[tokio::test]
+    async fn a_failed_renewal_is_not_the_answer_once_the_token_has_expired() {
+        let (tokens, _, seconds) = tokens(&[Some(310), None, Some(3_600)], 9);
+        for passed in [0, 295, 309] {
+            seconds.store(passed, Ordering::SeqCst);
+            assert_eq!(token(&tokens).await.unwrap(), "310");
+        }
+        seconds.store(310, Ordering::SeqCst);
+        assert_eq!(token(&tokens).await.unwrap(), "3910");
     }
 
     #[tokio::test]

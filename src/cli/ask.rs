@@ -14,6 +14,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
 use futures_util::FutureExt;
+use human_oversight_client::types::NOT_RUN;
 use human_oversight_client::{Permit, Reason, Refusal};
 
 use command_line::CommandLine;
@@ -62,13 +63,15 @@ async fn run_permitted(
         print(format_args!(
             "Not run: {change:#}. This is not what was approved."
         ));
-        permit.failed(format!("not run: {change:#}")).await;
+        let why = format!("{NOT_RUN}: {change:#}");
+        permit.failed(why).await;
         return REFUSED;
     }
     // A signal that arrived since the claim reached this process alone.
     if let Some(signal) = signals.next().now_or_never() {
         print("Not run: stopped by a signal. The approval was already claimed.");
-        permit.failed("not run: stopped by a signal").await;
+        let why = format!("{NOT_RUN}: stopped by a signal");
+        permit.failed(why).await;
         return signal_code(signal.as_raw_value());
     }
     print_approval(permit.proof());

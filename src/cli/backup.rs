@@ -96,7 +96,7 @@ pub(crate) async fn run(
     Ok(ExitCode::from(u8::from(is_incomplete)))
 }
 
-/// How many rows of each table were copied.
+/// How much of each kind was copied.
 #[derive(Default)]
 struct Copied<'a> {
     /// Those of the gate, where they are at hand.

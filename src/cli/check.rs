@@ -61,9 +61,11 @@ pub(crate) async fn run(options: Options) -> ExitCode {
 
 /// Prints the settings that are set, but no secret, also where another setting has it by mistake.
 fn print_settings() {
-    let lookup = |name: &str| std::env::var(name).ok();
-    let settings = Settings::read(lookup);
-    for (name, value) in settings.known().in_force(environment::names(), lookup) {
+    let settings = Settings::read(environment::value);
+    for (name, value) in settings
+        .known()
+        .in_force(environment::names(), environment::value)
+    {
         let shown = match value.as_deref().map(str::trim) {
             None => "(not shown)",
             Some(_) if settings.cannot_use(&name) => "(not shown, because it cannot be used)",
@@ -120,13 +122,12 @@ fn print(options: &Options, findings: &[Named]) -> ExitCode {
 }
 
 async fn check(options: &Options) -> Vec<Named> {
-    let lookup = |name: &str| std::env::var(name).ok();
-    let settings = Settings::read(lookup);
+    let settings = Settings::read(environment::value);
     let mut found: Vec<Named> = Vec::new();
     let mut add = |name: &'static str, findings: Vec<Finding>| {
         found.extend(findings.into_iter().map(|finding| (name, finding)));
     };
-    add("settings", settings.check(lookup));
+    add("settings", settings.check(environment::value));
     let mut sign_in = vec![settings.check_sign_in()];
     if settings.is_deployed {
         sign_in.extend(outside::check_platform_sign_in(&settings.config).await);
@@ -136,7 +137,7 @@ async fn check(options: &Options) -> Vec<Named> {
     let (mut receipt_kid, mut off) = (None, Ok(BTreeMap::new()));
     let mut mail = Vec::new();
     let skipped = "not checked, because its settings cannot be used";
-    let known = |name: &str| lookup(name).filter(|value| settings.is_value(value));
+    let known = |name: &str| environment::value(name).filter(|value| settings.is_value(value));
     let fault = settings.fault(&["HO_STORE", "HO_TABLE", "HO_TABLES_"], skipped);
     match (fault, TableSettings::read(known)) {
         (Some(fault), _) => add("tables", vec![fault]),
@@ -184,15 +185,14 @@ async fn check(options: &Options) -> Vec<Named> {
 /// Prints each change that affects the gate, and what to set; then the settings that cannot be used. The exit
 /// code is 2 if there is one of these, or else 1 if something changes.
 fn say_what_changes() -> ExitCode {
-    let lookup = |name: &str| std::env::var(name).ok();
-    let items = upgrade_items(lookup);
+    let items = upgrade_items(environment::value);
     for item in &items {
         show(&format!(
             "{}: {}\n  {}",
             item.setting, item.change, item.remedy
         ));
     }
-    let mut errors = Config::unusable_settings(lookup);
+    let mut errors = Config::unusable_settings(environment::value);
     // A change explains them.
     errors.retain(|error| !items.iter().any(|item| item.setting == error.name()));
     for error in &errors {

@@ -68,9 +68,8 @@ pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
 /// The settings of a gate on this machine, which takes from the environment only what cannot stop the demo. Says what is
 /// left out: it may be meant for another gate.
 fn settings() -> anyhow::Result<Config> {
-    let lookup = |name: &str| std::env::var(name).ok();
     for (name, beginning) in [("HO_STORE", "embedded:"), ("HO_MAIL", "file:")] {
-        let value = lookup(name).unwrap_or_default();
+        let value = environment::value(name).unwrap_or_default();
         if !value.trim().is_empty() && !value.trim_start().starts_with(beginning) {
             bail!("the demo cannot be used with this {name}: unset it, or set {beginning}FOLDER");
         }
@@ -78,14 +77,16 @@ fn settings() -> anyhow::Result<Config> {
     // A setting that cannot be used is a fault, also one that is left out.
     let config = serve::settings()?;
     let known = KnownSettings::with(config.policy.as_ref());
-    let in_force = known.in_force(environment::names(), lookup).into_keys();
+    let in_force = known
+        .in_force(environment::names(), environment::value)
+        .into_keys();
     let left_out: Vec<String> = in_force.filter(|name| !is_taken(name)).collect();
     if !left_out.is_empty() {
         let left_out = left_out.join(", ");
         say(&format!("The demo leaves out these settings: {left_out}"));
     }
     Ok(Config::read(|name| {
-        lookup(name).filter(|_| is_taken(name))
+        environment::value(name).filter(|_| is_taken(name))
     })?)
 }
 

@@ -6,3 +6,8 @@ use std::ffi::OsString;
 pub(super) fn names() -> impl Iterator<Item = OsString> {
     std::env::vars_os().map(|(name, _)| name)
 }
+
+/// The value of one of them.
+pub(super) fn value(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -12,6 +12,7 @@ use human_oversight_protocol::operate::{Listed, What};
 use serde::Serialize;
 use serde_json::json;
 
+use super::environment;
 use super::maintenance::{Access, check_clock, open_existing, receipt_keys};
 use super::operate::remote;
 use super::output::{plain, say, show};
@@ -112,7 +113,7 @@ pub(crate) async fn resend(
     clock: Clock,
     id: &ApprovalId,
 ) -> anyhow::Result<ExitCode> {
-    let list = read_allowed_approvers(|name| std::env::var(name).ok())?;
+    let list = read_allowed_approvers(environment::value)?;
     let store = open_existing(&settings, clock.clone())?;
     check_clock(&store, Access::Writes).await?;
     let queued = match app::resend(&store, id, &list, &clock).await {

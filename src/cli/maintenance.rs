@@ -7,7 +7,7 @@ use human_oversight::config::{StoreConfig, TableSettings};
 use human_oversight::keys::keyring::{self, NamedKey};
 use human_oversight::keys::{LinkKeys, ReceiptKeys};
 use human_oversight::store::{
-    EMBEDDED_FILE, Store, StoredDecidedRow, StoredRow, StoredStandingRow,
+    EMBEDDED_FILE, Place, Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow,
 };
 use human_oversight::values::Clock;
 
@@ -76,50 +76,39 @@ pub(crate) async fn check_clock(store: &Store, access: Access) -> anyhow::Result
 /// Calls `visit` with every row, page by page.
 pub(crate) async fn for_each_row(
     store: &Store,
-    mut visit: impl AsyncFnMut(StoredRow) -> anyhow::Result<()>,
+    visit: impl AsyncFnMut(StoredRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut place = None;
-    loop {
-        let (page, next) = store.all(place).await.context("the table cannot be read")?;
-        for row in page {
-            visit(row).await?;
-        }
-        place = next;
-        if place.is_none() {
-            return Ok(());
-        }
-    }
+    for_each(async |place| store.all(place).await, "table", visit).await
 }
 
 /// As [`for_each_row`], with the rows of the standing table.
 pub(crate) async fn for_each_standing_row(
     store: &Store,
-    mut visit: impl AsyncFnMut(StoredStandingRow) -> anyhow::Result<()>,
+    visit: impl AsyncFnMut(StoredStandingRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut place = None;
-    loop {
-        let listed = store.all_standing(place).await;
-        let (page, next) = listed.context("the standing table cannot be read")?;
-        for row in page {
-            visit(row).await?;
-        }
-        place = next;
-        if place.is_none() {
-            return Ok(());
-        }
-    }
+    let page = async |place| store.all_standing(place).await;
+    for_each(page, "standing table", visit).await
 }
 
 /// The same for the rows of the table of decisions.
 pub(crate) async fn for_each_decided_row(
     store: &Store,
-    mut visit: impl AsyncFnMut(StoredDecidedRow) -> anyhow::Result<()>,
+    visit: impl AsyncFnMut(StoredDecidedRow) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let page = async |place| store.all_decided(place).await;
+    for_each(page, "table of decisions", visit).await
+}
+
+async fn for_each<Row>(
+    page: impl AsyncFn(Option<Place>) -> Result<(Vec<Row>, Option<Place>), StoreError>,
+    table: &str,
+    mut visit: impl AsyncFnMut(Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut place = None;
     loop {
-        let listed = store.all_decided(place).await;
-        let (page, next) = listed.context("the table of decisions cannot be read")?;
-        for row in page {
+        let read = page(place).await;
+        let (rows, next) = read.with_context(|| format!("the {table} cannot be read"))?;
+        for row in rows {
             visit(row).await?;
         }
         place = next;

@@ -20,6 +20,7 @@ use human_oversight::values::ApprovalId;
 use human_oversight_protocol::operate::{Allowed, Command, Revoked};
 
 use super::clock::{clock, now};
+use super::environment;
 use super::maintenance::{
     Access, check_clock, ensure_store_exists, open, receipt_keys, required_link_keys, unusable,
 };
@@ -286,7 +287,7 @@ pub(super) fn remote(url: &str) -> anyhow::Result<Remote> {
 
 /// The settings of a store that exists.
 fn table_settings() -> anyhow::Result<TableSettings> {
-    let mut settings = TableSettings::read(|name| std::env::var(name).ok())?;
+    let mut settings = TableSettings::read(environment::value)?;
     ensure_store_exists(&settings)?;
     settings.rows.default_gate_id = settings.default_gate_id.clone();
     Ok(settings)

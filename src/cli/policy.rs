@@ -16,6 +16,7 @@ use human_oversight::policy::{Fault, Policy, Surroundings};
 use human_oversight::values::{AllowList, Timestamp};
 use serde_json::{Value, json};
 
+use super::environment;
 use super::output::show;
 use super::value_parsers;
 use outcome::Outcome;
@@ -144,10 +145,9 @@ impl PolicyFile {
 
     fn settings(&self) -> anyhow::Result<Settings> {
         if self.settings {
-            let get = |name: &str| std::env::var(name).ok();
             return Ok(Settings {
-                surroundings: Config::read_surroundings(get)?,
-                default_time: Config::read_default_timeout(get)?,
+                surroundings: Config::read_surroundings(environment::value)?,
+                default_time: Config::read_default_timeout(environment::value)?,
             });
         }
         Ok(Settings {

@@ -187,7 +187,7 @@ fn warn_of_unknown_settings(known: &KnownSettings) {
 }
 
 pub(crate) fn settings() -> anyhow::Result<Config> {
-    Ok(Config::read(|name| std::env::var(name).ok())?)
+    Ok(Config::read(environment::value)?)
 }
 
 /// Binds the port and builds the gate, without waiting for the store.

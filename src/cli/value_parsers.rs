@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use human_oversight::values::{Address, Timestamp};
+use human_oversight_protocol::types::TIMEOUT_SECONDS;
 
 pub(crate) fn seconds(value: &str) -> Result<Duration, &'static str> {
     let seconds = value.parse();
@@ -13,7 +14,7 @@ pub(crate) fn seconds(value: &str) -> Result<Duration, &'static str> {
 
 /// The time for a decision, in the limits of the gate.
 pub(crate) fn timeout(value: &str) -> Result<Duration, &'static str> {
-    let is_allowed = |time: &Duration| (10..=2_592_000).contains(&time.as_secs());
+    let is_allowed = |time: &Duration| TIMEOUT_SECONDS.contains(&time.as_secs());
     let time = seconds(value).ok().filter(is_allowed);
     time.ok_or("it must be a whole number of seconds from 10 to 2592000 (30 days)")
 }

@@ -80,6 +80,9 @@ impl GrantTerms {
     /// The most uses of a grant.
     pub const MOST_USES: u16 = 1_000;
 
+    /// The uses that are offered.
+    pub const DEFAULT_USES: u32 = 10;
+
     /// Whether an approver may give such a grant. One that is too large is refused, never cut.
     pub fn allows(&self, wish: GrantWish) -> bool {
         let lasts = Duration::from_secs(1)..=self.longest;

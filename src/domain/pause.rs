@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use human_oversight_protocol::types::AGENT_CHARS;
+
 use crate::content;
 use crate::reveal;
 use crate::values::{Owner, Timestamp};
@@ -41,7 +43,6 @@ pub enum InvalidPause {
     Reason,
 }
 
-const AGENT_CHARS: usize = 128;
 const REASON_CHARS: usize = 500;
 
 impl PauseScope {

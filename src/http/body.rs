@@ -11,12 +11,10 @@ use axum::http::{Extensions, HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use human_oversight_protocol::types::BODY_BYTES;
 use hyper::body::Body as _;
 
 use super::error::Error;
-
-/// The maximum size of a body, in bytes.
-pub(super) const BODY_LIMIT: usize = 64 * 1024;
 
 /// Of a larger body, as much is read and discarded before the answer.
 const DISCARD_LIMIT: usize = 32 * 1024 * 1024;
@@ -62,7 +60,7 @@ pub(super) fn of(extensions: &Extensions) -> Result<Bytes, Error> {
     body.clone().map_err(|refused| match refused {
         Refused::Encoded => Error::Encoding,
         Refused::TooLarge => {
-            Error::TooLarge(format!("The body may have at most {BODY_LIMIT} bytes."))
+            Error::TooLarge(format!("The body may have at most {BODY_BYTES} bytes."))
         }
         Refused::TooSlow => Error::TooSlow,
         Refused::Incomplete => Error::BadRequest("The body is incomplete.".to_owned()),
@@ -76,10 +74,10 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 async fn collect(body: &mut Body) -> Result<Bytes, Refused> {
-    if body.size_hint().lower() > BODY_LIMIT as u64 {
+    if body.size_hint().lower() > BODY_BYTES as u64 {
         return Err(Refused::TooLarge);
     }
-    match Limited::new(body, BODY_LIMIT).collect().await {
+    match Limited::new(body, BODY_BYTES).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refused::TooLarge),
         Err(_) => Err(Refused::Incomplete),

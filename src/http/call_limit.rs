@@ -1,6 +1,5 @@
-//! Every call ends with an answer, and in time. The host takes a connection without an answer for a lost call,
-//! and delivers a call without a body again, up to 40 times; and it kills the process, with all its calls, for
-//! one that hangs.
+//! Every call gets a response, and in time. The host treats a connection that closes without one as a lost call, and
+//! retries it up to 40 times if it has no body; and when a call hangs, it kills the process and every call in it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ mod hand_over;
 mod link;
 mod pages;
 mod result;
+mod result_word;
 mod words;
 
 use std::sync::Arc;

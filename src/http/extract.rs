@@ -1,16 +1,13 @@
 //! Extractors for everything in a request except its body.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use human_oversight_protocol::types::WAIT_SECONDS;
 
 use super::error::Error;
 use crate::values::ApprovalId;
-
-/// Well under the 230 s after which the front end of Azure times out.
-const WAIT_SECONDS: RangeInclusive<u64> = 1..=100;
 
 /// The `{id}` in the path; 404 if it is invalid.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use human_oversight_protocol::strict_json::member_pointer;
+use human_oversight_protocol::text::breaks_line;
 use human_oversight_protocol::types::FieldError;
 use serde_json::{Map, Value};
 
@@ -104,7 +105,7 @@ impl Fields {
             return None;
         }
         let is_forbidden = |c: char| match kind {
-            Text::Line => c.is_control() || is_direction_or_line(c),
+            Text::Line => breaks_line(c),
             Text::Prose => c.is_control() && !matches!(c, '\n' | '\r' | '\t'),
         };
         if text.contains(is_forbidden) {
@@ -177,10 +178,4 @@ fn unknown_member(name: &str) -> Option<String> {
         && name.chars().all(is_usual)
         && reveal::is_plain(name);
     is_named.then(|| member_pointer("", name))
-}
-
-/// Bidirectional controls, and the line and paragraph separators.
-fn is_direction_or_line(c: char) -> bool {
-    matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
-        | '\u{2028}' | '\u{2029}')
 }

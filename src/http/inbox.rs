@@ -17,8 +17,8 @@ use crate::mailer::TransportConfig;
 use crate::render::{self, InboxEmail, Zone};
 use crate::values::{Timestamp, is_plain_name};
 
-/// The policy for the body of an email: inline styles, no scripts, and links open outside the frame.
 const NO_EMAIL: &str = "there is no such email";
+/// The policy for the body of an email: inline styles, no scripts, and links open outside the frame.
 const EMAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
                            sandbox allow-popups allow-popups-to-escape-sandbox";
 

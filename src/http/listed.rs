@@ -6,7 +6,7 @@ use crate::app::{self, Inspected, Inspection};
 use crate::domain::{Approval, State};
 use crate::values::Timestamp;
 
-/// What is listed, on the wire.
+/// Reads from the wire what to list.
 pub fn inspection(what: What) -> Inspection {
     match what {
         What::Open => Inspection::Open,

@@ -64,39 +64,31 @@ pub(super) async fn operate(
     if app.config.production {
         forwarding::check_operator(&headers)?;
     }
-    let (done, scope) = match parse(body)? {
+    let answer = match parse(body)? {
         Operation::Pause { scope, reason } => {
             let pause = Pause::new(scope.clone(), Some(&reason), app.now());
             app.pause(pause.map_err(error_of)?).await?;
-            (true, scope)
+            wire::json(&respond(&app, true, &scope).await?)
         }
-        Operation::Resume(scope) => (app.resume(&scope).await?, scope),
-        Operation::Executing(scope) => (true, scope),
-        Operation::Allow(id) => return Ok(wire::json(&allow(&app, &id).await?).into_response()),
-        Operation::Resend(id) => return Ok(wire::json(&resend(&app, &id).await?).into_response()),
-        Operation::Revoke(id) => return Ok(wire::json(&revoke(&app, &id).await?).into_response()),
-        Operation::List { what, from } => {
-            return Ok(wire::json(&list(&app, what, from).await?).into_response());
+        Operation::Resume(scope) => {
+            let done = app.resume(&scope).await?;
+            wire::json(&respond(&app, done, &scope).await?)
         }
+        Operation::Executing(scope) => wire::json(&respond(&app, true, &scope).await?),
+        Operation::Allow(id) => wire::json(&allow(&app, &id).await?),
+        Operation::Resend(id) => wire::json(&resend(&app, &id).await?),
+        Operation::Revoke(id) => wire::json(&revoke(&app, &id).await?),
+        Operation::List { what, from } => wire::json(&list(&app, what, from).await?),
         Operation::Grants => {
             let list = app::list_grants(&app.store, Some(&app.receipt_keys)).await?;
-            return Ok(wire::json(&standing_grants(&list, app.now())).into_response());
+            wire::json(&standing_grants(&list, app.now()))
         }
-        Operation::RevokeGrant(id) => {
-            return Ok(wire::json(&revoke_grant(&app, id).await?).into_response());
-        }
-        Operation::Channels => {
-            let off = app::off_channels(&app.store).await?;
-            return Ok(wire::json(&off_channels(off)).into_response());
-        }
-        Operation::Redeliver(untold) => {
-            return Ok(wire::json(&redeliver(&app, &untold).await?).into_response());
-        }
-        Operation::Enable(channel) => {
-            return Ok(wire::json(&enable(&app, channel).await?).into_response());
-        }
+        Operation::RevokeGrant(id) => wire::json(&revoke_grant(&app, id).await?),
+        Operation::Channels => wire::json(&off_channels(app::off_channels(&app.store).await?)),
+        Operation::Redeliver(untold) => wire::json(&redeliver(&app, &untold).await?),
+        Operation::Enable(channel) => wire::json(&enable(&app, channel).await?),
     };
-    Ok(wire::json(&respond(&app, done, &scope).await?).into_response())
+    Ok(answer.into_response())
 }
 
 fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
@@ -123,68 +115,55 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
         }
         known.ok()
     });
-    let mut optional = |name| fields.optional_text(name, Text::Line, TEXT_CHARS);
-    let [owner, agent] = match command {
-        Some(
-            Command::Revoke
-            | Command::Allow
-            | Command::Resend
-            | Command::List
-            | Command::Grants
-            | Command::RevokeGrant
-            | Command::Channels
-            | Command::Redeliver
-            | Command::Enable,
-        ) => [None, None],
-        _ => ["owner", "agent"].map(&mut optional),
-    };
-    let id = match command {
-        Some(
-            Command::Revoke
-            | Command::Allow
-            | Command::Resend
-            | Command::RevokeGrant
-            | Command::Redeliver
-            | Command::Enable,
-        ) => fields.required_text("id", Text::Line, TEXT_CHARS),
-        _ => None,
-    };
-    let list = match command {
-        Some(Command::List) => list_fields(&mut fields),
-        _ => None,
-    };
-    let because = match command {
-        Some(Command::Pause) => fields.required_text("because", Text::Line, TEXT_CHARS),
-        _ => None,
+    let operation = match command {
+        Some(command) => operation(command, &mut fields),
+        None => {
+            // They are not what is wrong.
+            scope(&mut fields).ok();
+            None
+        }
     };
     fields.finish()?;
-    let scope = PauseScope::new(owner.as_deref(), agent.as_deref()).map_err(error_of)?;
-    let incomplete = || invalid("", "is incomplete");
-    let approval_id = || -> Result<ApprovalId, Error> {
-        let id = id.as_deref().ok_or_else(incomplete)?.parse();
-        id.map_err(|_| invalid("/id", NO_ID))
-    };
-    Ok(match command.ok_or_else(incomplete)? {
-        Command::Pause => Operation::Pause {
-            scope,
-            reason: because.ok_or_else(incomplete)?,
-        },
-        Command::Resume => Operation::Resume(scope),
-        Command::Executing => Operation::Executing(scope),
-        Command::Revoke => Operation::Revoke(approval_id()?),
-        Command::Allow => Operation::Allow(approval_id()?),
-        Command::Resend => Operation::Resend(approval_id()?),
-        Command::List => list.ok_or_else(incomplete)?,
-        Command::Grants => Operation::Grants,
-        Command::RevokeGrant => Operation::RevokeGrant(id.ok_or_else(incomplete)?),
-        Command::Channels => Operation::Channels,
-        Command::Redeliver => {
-            let untold = id.as_deref().ok_or_else(incomplete)?.parse();
-            let untold = untold.map_err(|why: InvalidUntold| invalid("/id", why.to_string()))?;
-            Operation::Redeliver(untold)
+    operation.ok_or(Error::Bug)?
+}
+
+/// Reads what a command demands. What is missing or malformed is an error of the fields, and reported before what cannot be used.
+fn operation(command: Command, fields: &mut Fields) -> Option<Result<Operation, Error>> {
+    Some(match command {
+        Command::Pause => {
+            let scope = scope(fields);
+            let reason = fields.required_text("because", Text::Line, TEXT_CHARS)?;
+            scope.map(|scope| Operation::Pause { scope, reason })
         }
-        Command::Enable => Operation::Enable(id.ok_or_else(incomplete)?),
+        Command::Resume => scope(fields).map(Operation::Resume),
+        Command::Executing => scope(fields).map(Operation::Executing),
+        Command::Revoke => approval_id(&id(fields)?).map(Operation::Revoke),
+        Command::Allow => approval_id(&id(fields)?).map(Operation::Allow),
+        Command::Resend => approval_id(&id(fields)?).map(Operation::Resend),
+        Command::List => Ok(list_fields(fields)?),
+        Command::Grants => Ok(Operation::Grants),
+        Command::RevokeGrant => Ok(Operation::RevokeGrant(id(fields)?)),
+        Command::Channels => Ok(Operation::Channels),
+        Command::Redeliver => {
+            let untold = id(fields)?.parse().map(Operation::Redeliver);
+            untold.map_err(|why: InvalidUntold| invalid("/id", why.to_string()))
+        }
+        Command::Enable => Ok(Operation::Enable(id(fields)?)),
     })
+}
+
+fn scope(fields: &mut Fields) -> Result<PauseScope, Error> {
+    let mut name = |name| fields.optional_text(name, Text::Line, TEXT_CHARS);
+    let (owner, agent) = (name("owner"), name("agent"));
+    PauseScope::new(owner.as_deref(), agent.as_deref()).map_err(error_of)
+}
+
+fn id(fields: &mut Fields) -> Option<String> {
+    fields.required_text("id", Text::Line, TEXT_CHARS)
+}
+
+fn approval_id(id: &str) -> Result<ApprovalId, Error> {
+    id.parse().map_err(|_| invalid("/id", NO_ID))
 }
 
 fn list_fields(fields: &mut Fields) -> Option<Operation> {
@@ -242,7 +221,7 @@ async fn allow(app: &App, id: &ApprovalId) -> Result<Allowed, Error> {
 }
 
 /// The channels that are switched off, on the wire.
-pub(super) fn off_channels(off: BTreeMap<String, Timestamp>) -> OffChannels {
+fn off_channels(off: BTreeMap<String, Timestamp>) -> OffChannels {
     let off = off.into_iter().map(|(channel, since)| OffChannel {
         channel,
         since: since.to_string(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use human_oversight_protocol::types::ERROR_CHARS;
 
 use super::agent::Agent;
 use super::error::Error;
@@ -12,8 +13,6 @@ use super::fields::{Fields, Text};
 use super::json::Json;
 use super::wire::ApprovalResponse;
 use crate::app::App;
-
-const ERROR_CHARS: usize = 2_000;
 
 pub(super) async fn outcome(
     State(app): State<Arc<App>>,

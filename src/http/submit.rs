@@ -1,7 +1,6 @@
 //! `POST /api/submit`: an agent requests approval.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::parameters::sha256;
 use human_oversight_protocol::types::{
     ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, CORRELATION_CHARS, FieldError,
-    PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS,
+    PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS, TIMEOUT_SECONDS, WAIT_SECONDS,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -28,8 +27,6 @@ use crate::domain::{Callback, Parameters, Status};
 use crate::keys::{AgentCredential, FunctionKey};
 use crate::reveal;
 use crate::values::{Address, AllowList, ApprovalId, Digest, People, is_plain_name};
-
-const TIMEOUT_SECONDS: RangeInclusive<u64> = 10..=2_592_000;
 
 pub(super) async fn submit(
     State(app): State<Arc<App>>,
@@ -147,7 +144,7 @@ fn prefer_wait(headers: &HeaderMap) -> Option<Duration> {
     })?;
     let is_number = !wait.is_empty() && wait.bytes().all(|byte| byte.is_ascii_digit());
     let seconds: u64 = is_number.then(|| wait.parse().unwrap_or(u64::MAX))?;
-    (seconds >= 1).then(|| Duration::from_secs(seconds.min(100)))
+    (seconds >= 1).then(|| Duration::from_secs(seconds.min(*WAIT_SECONDS.end())))
 }
 
 /// The preferences of a header, which commas separate outside quotes.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use azure_core::credentials::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use human_oversight_protocol::parameters::sha256;
@@ -28,7 +27,7 @@ pub struct AcsConfig {
 
 #[derive(Clone, Debug)]
 enum AuthConfig {
-    AccessKey(Secret),
+    AccessKey(hmac::Key),
     Tokens(Principal),
 }
 
@@ -57,12 +56,10 @@ impl AcsConfig {
         };
         let address = part("endpoint").ok_or("endpoint is missing")?;
         let key = part("accesskey").ok_or("accesskey is missing")?;
-        if BASE64.decode(key).is_err() {
-            return Err("accesskey must be base64");
-        }
+        let key = BASE64.decode(key).map_err(|_| "accesskey must be base64")?;
         Ok(Self {
             endpoint: parse_endpoint(address)?,
-            auth: AuthConfig::AccessKey(Secret::new(key.to_owned())),
+            auth: AuthConfig::AccessKey(hmac::Key::new(hmac::HMAC_SHA256, &key)),
         })
     }
 
@@ -94,12 +91,7 @@ impl Acs {
         url.set_path("/emails:send");
         url.set_query(Some(&format!("api-version={API_VERSION}")));
         let auth = match &config.auth {
-            AuthConfig::AccessKey(key) => {
-                let key = BASE64
-                    .decode(key.secret())
-                    .expect("checked in from_connection_string");
-                Auth::AccessKey(hmac::Key::new(hmac::HMAC_SHA256, &key))
-            }
+            AuthConfig::AccessKey(key) => Auth::AccessKey(key.clone()),
             AuthConfig::Tokens(principal) => {
                 let tokens = TokenCache::new(principal.clone(), SCOPE.to_owned(), clock.clone());
                 Auth::Tokens(Arc::new(tokens))

@@ -2,13 +2,11 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::email::MailError;
 use crate::private_files;
 
-#[derive(Clone)]
-pub(super) struct Folder(Arc<PathBuf>);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
     /// The folder is created with the first email.
@@ -17,7 +15,7 @@ impl Folder {
     /// Why no email could be written there.
     pub(super) fn new(dir: &Path) -> Result<Self, String> {
         match private_files::try_folder(dir) {
-            Ok(()) => Ok(Self(Arc::new(dir.to_owned()))),
+            Ok(()) => Ok(Self(dir.to_owned())),
             Err(error) => Err(format!(
                 "the folder {} cannot be written: {error}",
                 dir.display()

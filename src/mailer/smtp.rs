@@ -14,6 +14,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use tokio::time::{Instant, timeout};
 
@@ -72,8 +73,7 @@ impl SmtpConfig {
         let plain_path = matches!(url.path(), "" | "/") && url.fragment().is_none();
         let host = url.host_str().filter(|_| plain_path).ok_or(FORM)?;
         let decoded = |text: &str| {
-            let pair = format!("x={}", text.replace('+', "%2B"));
-            let (_, value) = form_urlencoded::parse(pair.as_bytes()).next()?;
+            let value = percent_decode_str(text).decode_utf8_lossy();
             Some(value.into_owned()).filter(|value| !value.is_empty())
         };
         let password = password

@@ -8,7 +8,7 @@ use super::text::Text;
 const ALIGNED_CHARS: usize = 24;
 
 impl Block {
-    /// The lines of a plain text, indented by `indent` spaces.
+    /// The lines of a plain text.
     pub(super) fn in_plain_text(&self) -> String {
         let mut lines = Vec::new();
         self.write(0, &mut lines);

@@ -14,9 +14,6 @@ const OFFERED: [Duration; 3] = [
     Duration::from_secs(8 * 3_600),
 ];
 
-/// The uses that the form begins with.
-const USES: u32 = 10;
-
 /// The choice of a standing grant in the form that decides.
 pub struct GrantOffer {
     pub(super) choices: Vec<GrantChoice>,
@@ -44,7 +41,7 @@ impl GrantOffer {
         });
         Self {
             choices: choices.collect(),
-            uses: wish.map_or(USES, |wish| wish.uses),
+            uses: wish.map_or(GrantTerms::DEFAULT_USES, |wish| wish.uses),
         }
     }
 

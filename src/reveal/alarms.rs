@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
 
 use super::alarm::{Alarm, Deception};
+use super::code_point;
 use super::encoded::encoded_words;
 use super::hidden::{characters, count_hidden};
 use super::line::line;
@@ -74,21 +75,23 @@ impl Alarms {
             if let Some(&(first, _)) = found.first() {
                 self.add(Deception::Punctuation, around(part, first), || {
                     list(found, |(c, original)| {
-                        format!("‘{c}’ ({}) is not ‘{original}’", code(c))
+                        format!("‘{c}’ ({}) is not ‘{original}’", code_point(c))
                     })
                 });
             }
             let found = stand_ins(part);
             if !found.is_empty() {
                 self.add(Deception::StandIns, part, || {
-                    list(found, |c| format!("‘{c}’ ({}) is not a letter", code(c)))
+                    list(found, |c| {
+                        format!("‘{c}’ ({}) is not a letter", code_point(c))
+                    })
                 });
             }
             if !is_usual_form(part) {
                 self.add(Deception::Form, part, || {
                     let usual: HashSet<char> = part.nfc().collect();
                     let changed = part.chars().filter(|c| !usual.contains(c)).collect();
-                    let changed = list(changed, code);
+                    let changed = list(changed, code_point);
                     format!("has characters that are not in the usual form ({changed})")
                 });
             }
@@ -149,14 +152,10 @@ impl Alarms {
 fn describe_letter(c: char) -> String {
     let script = c.script().full_name().replace('_', " ");
     if is_unusual(c) {
-        format!("‘{c}’ ({}) is not an ordinary letter", code(c))
+        format!("‘{c}’ ({}) is not an ordinary letter", code_point(c))
     } else {
-        format!("‘{c}’ ({}) is a {script} letter", code(c))
+        format!("‘{c}’ ({}) is a {script} letter", code_point(c))
     }
-}
-
-fn code(c: char) -> String {
-    format!("U+{:04X}", u32::from(c))
 }
 
 /// Describes distinct items, at most [`DESCRIBED`].
@@ -366,7 +365,7 @@ mod tests {
             }
             for word in words.iter().filter(|word| word.contains(letter)) {
                 let forged = word.replacen(letter, &c.to_string(), 1);
-                assert!(!alarms(&forged).is_empty(), "{forged} {}", code(c));
+                assert!(!alarms(&forged).is_empty(), "{forged} {}", code_point(c));
                 tried += 1;
             }
         }

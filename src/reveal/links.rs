@@ -8,6 +8,8 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::skeleton;
 
+use super::words::single;
+
 /// Schemes that clients link whatever follows.
 const SCHEMES: [&str; 18] = [
     "mailto",
@@ -80,12 +82,9 @@ fn plain(c: char) -> char {
         )
     };
     let text = c.to_string();
-    let only = |mut chars: Box<dyn Iterator<Item = char> + '_>| {
-        let first = chars.next().filter(is_meant)?;
-        chars.next().is_none().then_some(first)
-    };
-    let dot = || only(Box::new(skeleton(&text))).filter(|it| *it == '.' && !c.is_alphanumeric());
-    only(Box::new(text.nfkc())).or_else(dot).unwrap_or(c)
+    let usual = single(text.nfkc()).filter(is_meant);
+    let dot = || single(skeleton(&text)).filter(|it| *it == '.' && !c.is_alphanumeric());
+    usual.or_else(dot).unwrap_or(c)
 }
 
 /// Whether a colon ends a scheme. A letter before it is a drive; before another colon, digits or a space, it

@@ -5,6 +5,8 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_script::{Script, UnicodeScript};
 
+use super::code_point;
+
 /// More marks on one letter than any language writes (UTS 39, section 5.4), and of those that Latin, Greek and Cyrillic
 /// letters have.
 const STACKED: usize = 5;
@@ -28,14 +30,14 @@ pub(super) fn wrong_marks(word: &str) -> Option<String> {
         if let Some(pair) = run.windows(2).find(|pair| pair[0] == pair[1]) {
             return Some(format!(
                 "has the mark {} twice on one letter",
-                code(pair[0])
+                code_point(pair[0])
             ));
         }
         let is_struck = base.is_some_and(char::is_alphanumeric);
         if let Some(&c) = run.iter().find(|c| is_struck && strikes_out(**c)) {
             return Some(format!(
                 "has letters that a mark strikes out or encloses ({})",
-                code(c)
+                code_point(c)
             ));
         }
     }
@@ -76,8 +78,4 @@ fn is_mark(c: char) -> bool {
 fn strikes_out(c: char) -> bool {
     matches!(c, '\u{334}'..='\u{338}' | '\u{488}' | '\u{489}' | '\u{20D2}' | '\u{20D3}' | '\u{20D8}'..='\u{20DA}'
         | '\u{20DD}'..='\u{20E0}' | '\u{20E2}' | '\u{20E4}'..='\u{20E6}' | '\u{20EA}' | '\u{20EB}')
-}
-
-fn code(c: char) -> String {
-    format!("U+{:04X}", u32::from(c))
 }

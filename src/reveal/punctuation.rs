@@ -5,6 +5,8 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
 use unicode_security::skeleton;
 
+use super::words::single;
+
 /// Typographic quotes, dashes, primes, accents and emoji, which ordinary text contains.
 const ORDINARY: [char; 18] = [
     '\u{B4}', '\u{B8}', '\u{2DC}', '\u{2012}', '\u{2013}', '\u{2018}', '\u{2019}', '\u{201A}',
@@ -130,7 +132,6 @@ fn resembles(c: char) -> Option<char> {
 }
 
 /// The only character, if it is punctuation of ASCII.
-fn punctuation(mut chars: impl Iterator<Item = char>) -> Option<char> {
-    let first = chars.next().filter(char::is_ascii_punctuation)?;
-    chars.next().is_none().then_some(first)
+fn punctuation(chars: impl Iterator<Item = char>) -> Option<char> {
+    single(chars).filter(char::is_ascii_punctuation)
 }

@@ -276,28 +276,7 @@ fn like(c: char) -> Option<char> {
 }
 
 fn is_like_cyrillic_or_greek(c: char) -> bool {
-    matches!(
-        c,
-        'a' | 'c' | 'e' | 'i' | 'j' | 'o' | 'p' | 's' | 'v' | 'x' | 'y'
-    ) || matches!(
-        c,
-        'A' | 'B'
-            | 'C'
-            | 'E'
-            | 'H'
-            | 'I'
-            | 'J'
-            | 'K'
-            | 'M'
-            | 'N'
-            | 'O'
-            | 'P'
-            | 'S'
-            | 'T'
-            | 'X'
-            | 'Y'
-            | 'Z'
-    )
+    "aceijopsvxyABCEHIJKMNOPSTXYZ".contains(c)
 }
 
 /// A letter or digit that looks like one of ASCII and that UTS 39 allows in no identifier. Full-width forms
@@ -317,7 +296,8 @@ fn follows_digit(word: &str, at: usize) -> bool {
     word[..at].ends_with(|c: char| c.is_ascii_digit())
 }
 
-fn single(mut chars: impl Iterator<Item = char>) -> Option<char> {
+/// The only character.
+pub(super) fn single(mut chars: impl Iterator<Item = char>) -> Option<char> {
     let first = chars.next()?;
     chars.next().is_none().then_some(first)
 }

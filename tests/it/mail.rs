@@ -17,7 +17,7 @@ use crate::aiosmtpd::Aiosmtpd;
 use crate::certificate::Certificate;
 use crate::harness::{ALICE, BOB, Mail, TestGate, for_alice, question, request};
 use crate::process::Process;
-use crate::smtp::{Smtp, SmtpFault};
+use crate::smtp::{PASSWORD, Smtp, SmtpFault};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -103,7 +103,7 @@ async fn aiosmtpd_accepts_the_email() {
     let gate = TestGate::with(&[
         ("HO_MAIL", "smtp"),
         ("HO_SMTP_URL", &url),
-        ("HO_SMTP_PASSWORD", "correct horse"),
+        ("HO_SMTP_PASSWORD", PASSWORD),
         ("HO_SMTP_CA", certificate.pem.to_str().unwrap()),
         ("HO_MAIL_FROM", "gate@example.com"),
     ])

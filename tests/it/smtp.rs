@@ -20,9 +20,9 @@ use tokio_rustls::TlsAcceptor;
 use self::session::{After, Session};
 use crate::certificate::Certificate;
 
-/// The account that may send, unless the server is plain.
+/// The account that may send, unless the server is plain. An address may have `&` and `+` as they are.
 pub(crate) const USER: &str = "gate@example.com";
-pub(crate) const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse&p+q%26";
 
 /// Accepts emails on this machine until the test ends.
 pub(crate) struct Smtp {
@@ -97,7 +97,7 @@ impl Smtp {
     /// The value of `HO_SMTP_URL` for this server.
     pub(crate) fn url(&self) -> String {
         let port = self.port;
-        let credentials = "gate%40example.com:correct%20horse";
+        let credentials = "gate%40example.com:correct%20horse&p+q%2526";
         match self.shared.security {
             Security::StartTls => format!("smtp://{credentials}@localhost:{port}"),
             Security::Implicit => format!("smtps://{credentials}@localhost:{port}"),

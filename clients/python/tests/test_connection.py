@@ -48,6 +48,11 @@ def test_an_address_that_is_none_is_refused(url: str, words: str) -> None:
         Gate(url)
 
 
+def test_a_key_and_an_audience_are_refused() -> None:
+    with pytest.raises(SettingsError, match="two proofs"):
+        Gate(URL, "key", audience="api://gate")
+
+
 @pytest.mark.parametrize("url", [URL, f"{URL}/", f"{URL}/api", f"{URL}/api/", f" {URL} "])
 def test_people_paste_the_address_in_several_forms(url: str) -> None:
     called = []

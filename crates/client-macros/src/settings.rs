@@ -33,8 +33,20 @@ pub(crate) enum Refusal {
     Value(Expr),
 }
 
-const KNOWN: &str = "agent_name, action_description, approver_emails, refusal_return_value, timeout, \
-                     reason, on_behalf_of, on_pending, correlation_id, supersedes, callback and gate";
+const KNOWN: [&str; 12] = [
+    "agent_name",
+    "action_description",
+    "approver_emails",
+    "refusal_return_value",
+    "timeout",
+    "reason",
+    "on_behalf_of",
+    "on_pending",
+    "correlation_id",
+    "supersedes",
+    "callback",
+    "gate",
+];
 
 impl Parse for Settings {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -45,8 +57,10 @@ impl Parse for Settings {
             if named.iter().any(|(other, _)| *other == name) {
                 return Err(Error::new_spanned(&setting.path, "duplicate setting"));
             }
-            if !KNOWN.split([',', ' ']).any(|known| known == name) {
-                let why = format!("unknown setting; the settings are {KNOWN}");
+            if !KNOWN.contains(&name.as_str()) {
+                let [others @ .., last] = KNOWN;
+                let others = others.join(", ");
+                let why = format!("unknown setting; the settings are {others} and {last}");
                 return Err(Error::new_spanned(&setting.path, why));
             }
             check_literal(&name, &setting.value)?;

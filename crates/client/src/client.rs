@@ -6,7 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "entra")]
 use azure_core::credentials::TokenCredential;
 use human_oversight_protocol::types::{
-    Approval, Claim, KeySet, NewApproval, Problem, Report, Withdrawal,
+    Approval, Claim, KeySet, NewApproval, Problem, Report, WAIT_SECONDS, Withdrawal,
 };
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -55,8 +55,8 @@ enum Proof {
     Tokens(Tokens),
 }
 
-/// The longest wait of a status call; the gate has the same limit.
-const MAX_WAIT: Duration = Duration::from_secs(100);
+/// The longest wait of a status call.
+const MAX_WAIT: Duration = Duration::from_secs(*WAIT_SECONDS.end());
 
 /// The longest `Retry-After` that is respected.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(900);

@@ -1,18 +1,14 @@
 //! What the gate refuses of a request, whatever its configuration, and the client leaves to it.
 
-use std::ops::RangeInclusive;
-
 use human_oversight_protocol::MAX_DEPTH;
 use human_oversight_protocol::parameters::Parameters;
+use human_oversight_protocol::text::{breaks_line, person};
 use human_oversight_protocol::types::{
-    ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, CORRELATION_CHARS, FieldError, NewApproval,
-    PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS,
+    ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, BODY_BYTES, CHANNEL_CHARS,
+    CORRELATION_CHARS, FieldError, NewApproval, PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS,
+    TIMEOUT_SECONDS,
 };
 use serde_json::Value;
-
-const BODY_BYTES: usize = 64 * 1024;
-const CHANNEL_CHARS: usize = 64;
-const SECONDS: RangeInclusive<u32> = 10..=2_592_000;
 
 pub(crate) fn is_too_large(request: &NewApproval) -> bool {
     let whole = serde_json::to_string(request);
@@ -51,10 +47,10 @@ pub(crate) fn faults(request: &NewApproval) -> Vec<FieldError> {
     }
     checks.people(request);
     checks.names(request);
-    let (least, most) = (SECONDS.start(), SECONDS.end());
+    let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end());
     let is_time = request
         .timeout_seconds
-        .is_none_or(|it| SECONDS.contains(&it));
+        .is_none_or(|it| TIMEOUT_SECONDS.contains(&it.into()));
     let limits = format!("must be a whole number from {least} to {most}");
     checks.refuse(!is_time, "/timeoutSeconds", &limits);
     checks.prose(
@@ -134,7 +130,7 @@ impl Checks {
 
     fn line(&mut self, pointer: &str, text: &str, most: usize) {
         self.length(pointer, text, 1, most);
-        let is_several = text.contains(|c: char| c.is_control() || is_direction_or_line(c));
+        let is_several = text.contains(breaks_line);
         self.refuse(
             is_several,
             pointer,
@@ -187,12 +183,6 @@ fn does_not_show(c: char) -> bool {
         | 0x1D173..=0x1D17A | 0xE0000..=0x10FFFF)
 }
 
-/// Bidirectional controls, and the line and paragraph separators.
-fn is_direction_or_line(c: char) -> bool {
-    matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
-        | '\u{2028}' | '\u{2029}')
-}
-
 fn is_address(text: &str) -> bool {
     text.rsplit_once('@').is_some_and(|(local, domain)| {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "#$&'*+-?^_~.".contains(c);
@@ -210,11 +200,4 @@ fn is_address(text: &str) -> bool {
             && domain.split('.').all(is_label)
             && !domain.contains(does_not_show)
     })
-}
-
-/// A name that is equal for all addresses of one person: without regard to case and `+tag`.
-fn person(address: &str) -> String {
-    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-    let local = local.split_once('+').map_or(local, |(name, _)| name);
-    format!("{local}@{domain}").to_lowercase()
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use human_oversight_protocol::parameters::{Parameters, hex};
-use human_oversight_protocol::types::{Approval, Claim, KeySet, Status, Withdrawal};
+use human_oversight_protocol::types::{Approval, Claim, KeySet, NOT_RUN, Status, Withdrawal};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -203,7 +203,7 @@ impl Pending {
         match self.verify_claim(&nonce, &approval, parameters).await {
             Ok(proof) => Ok(self.permit(proof)),
             Err(refusal) => {
-                let why = "not run: the approval could not be verified";
+                let why = "the approval could not be verified";
                 self.report_not_run(&nonce, why).await;
                 Err(refusal)
             }
@@ -245,7 +245,7 @@ impl Pending {
                     let is_refused = matches!(&error, Error::Problem(it) if it.status < 500);
                     if may_be_granted.load(Ordering::Relaxed) || !is_refused {
                         // Without a report a claim that was granted would end as unknown.
-                        let why = "not run: the answer to the claim was lost";
+                        let why = "the answer to the claim was lost";
                         self.report_not_run(nonce, why).await;
                     }
                     return Err(Refusal::after_submit(error));
@@ -279,7 +279,7 @@ impl Pending {
     async fn report_not_run(&self, nonce: &str, why: &str) {
         let client = self.action.gate.client.clone();
         let permit = Permit::unverified(client, self.handle.clone(), nonce);
-        permit.failed(why).await;
+        permit.failed(format!("{NOT_RUN}: {why}")).await;
     }
 
     /// Asks the gate once. There is nothing if the request is pending, and its deadline has not passed.

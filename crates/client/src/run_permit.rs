@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::Future;
 
-use human_oversight_protocol::types::{ExecutionStatus, Report};
+use human_oversight_protocol::types::{ERROR_CHARS, ExecutionStatus, GIVEN_UP, NOT_RUN, Report};
 
 use crate::client::Client;
 use crate::handle::Handle;
@@ -103,8 +103,8 @@ impl Permit {
         if is_unchanged {
             return Ok(self);
         }
-        let why = "not run: the parameters changed while the decision was awaited";
-        self.failed(why).await;
+        let why = format!("{NOT_RUN}: the parameters changed while the decision was awaited");
+        self.failed(&why).await;
         Err(Refusal::unverified(why))
     }
 
@@ -139,11 +139,11 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let why = if self.handed_out {
-            "given up while it ran: it may have run, or a part of it"
+            format!("{GIVEN_UP}: it may have run, or a part of it")
         } else {
-            "not run: nothing waited for the approval any more"
+            format!("{NOT_RUN}: nothing waited for the approval any more")
         };
-        drop(self.spawn_report(ExecutionStatus::ExecutionFailed, Some(why.to_owned())));
+        drop(self.spawn_report(ExecutionStatus::ExecutionFailed, Some(why)));
     }
 }
 
@@ -157,5 +157,5 @@ fn sanitize(text: &str) -> String {
             c
         }
     };
-    text.chars().map(replace).take(2_000).collect()
+    text.chars().map(replace).take(ERROR_CHARS).collect()
 }

@@ -1,6 +1,6 @@
 //! What a model reads of a call that was held, unless the tool itself answers.
 
-use human_oversight_client::types::{Approval, ExecutionStatus};
+use human_oversight_client::types::{Approval, ExecutionStatus, GIVEN_UP, NOT_RUN};
 use human_oversight_client::{Reason, Refusal};
 use serde_json::{Value, json};
 
@@ -19,9 +19,6 @@ pub(crate) struct Words {
 
 /// How long a model should wait before it calls again, in seconds.
 const PAUSE: u32 = 60;
-
-/// What the client crate reports when a run was given up.
-const GIVEN_UP: &str = "given up while it ran";
 
 /// What a model may read of a call that goes on as a task.
 pub(crate) const TASK: &str = "PENDING, not run yet: people must approve this call. It goes on as a task, which has its \
@@ -45,9 +42,6 @@ pub(crate) fn cancelled(has_run: bool) -> &'static str {
 const WRONG_SETTING: &str = "Not run: the gate refuses what the operator has set for this proxy.";
 const TELL_OPERATOR: &str =
     "Do not call it again: tell the operator, who finds the cause in the proxy's log.";
-
-/// What is reported when nothing ran.
-const NOT_RUN: &str = "not run";
 
 /// The answer of a call whose time is over.
 pub(crate) fn so_far(stage: &Stage, is_stateless: bool) -> Answer {

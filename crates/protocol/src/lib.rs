@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod operate;
+pub mod text;
 pub mod types;
 
 #[cfg(feature = "receipt")]

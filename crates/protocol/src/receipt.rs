@@ -1,8 +1,8 @@
 //! Receipts: the gate's signed record of a person's decision.
 //!
 //! A compact JWS (RFC 7515), signed with Ed25519 (RFC 8037) or P-256 (RFC 7518). The key's type fixes the
-//! algorithm. A resource that demands the receipt can verify it offline with the gate's public keys, without trusting the agent
-//! that presents it.
+//! algorithm. A resource that demands the receipt can verify it offline with the gate's public keys, without
+//! trusting the agent that presents it.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::jws;
 use crate::parameters::{Parameters, hex, sha256};
 use crate::signing_key::SigningKey;
+use crate::text::person;
 use crate::types::{Key, KeySet};
 
 /// The content of a receipt: registered claims of RFC 7519 where one fits, and the gate's own. Unknown
@@ -321,19 +322,17 @@ impl Claims {
         if self.votes.is_empty() {
             return 1;
         }
-        let mut people: Vec<&str> = Vec::new();
-        for (index, vote) in self.votes.iter().enumerate() {
+        let is_last = |&(index, vote): &(usize, &Vote)| {
             let is_same = |it: &Vote| {
                 person(&it.approver) == person(&vote.approver)
                     || (it.approver_object_id.is_some()
                         && it.approver_object_id == vote.approver_object_id)
             };
-            let is_last = !self.votes[index + 1..].iter().any(is_same);
-            if is_last && vote.decision == Decision::Approved {
-                people.push(&vote.approver);
-            }
-        }
-        people.len()
+            !self.votes[index + 1..].iter().any(is_same)
+        };
+        let last = self.votes.iter().enumerate().filter(is_last);
+        last.filter(|(_, vote)| vote.decision == Decision::Approved)
+            .count()
     }
 
     /// The people in whose place the person who decided did, from that person back to the first one, whom the request
@@ -359,13 +358,6 @@ impl Claims {
         let policy = self.policy.as_ref();
         policy.is_some_and(|policy| policy.rules.iter().any(|it| it == rule))
     }
-}
-
-/// A name that is equal for all addresses of one person: without regard to case and `+tag`.
-fn person(address: &str) -> String {
-    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-    let local = local.split_once('+').map_or(local, |(name, _)| name);
-    format!("{local}@{domain}").to_lowercase()
 }
 
 /// The `typ` of a receipt's header.

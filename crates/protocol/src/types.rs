@@ -2,6 +2,8 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds, such as `2026-11-22T17:30:00.000Z`.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -30,6 +32,29 @@ pub const PARAMETERS_BYTES: usize = 30 * 1024;
 
 /// The most approvers that a request names.
 pub const APPROVERS: usize = 20;
+
+/// The longest name of a channel, in characters.
+pub const CHANNEL_CHARS: usize = 64;
+
+/// The time for a decision, in seconds.
+pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 10..=2_592_000;
+
+/// How long a call may wait for a decision, in seconds: well under the 230 s after which the front end of Azure times
+/// out.
+pub const WAIT_SECONDS: RangeInclusive<u64> = 1..=100;
+
+/// The longest error of a report, in characters.
+pub const ERROR_CHARS: usize = 2_000;
+
+/// The most bytes of a body.
+pub const BODY_BYTES: usize = 64 * 1024;
+
+/// How the error of a report begins whose action did not run. No error of an action itself should begin so: the proxy for
+/// the Model Context Protocol tells a model by it that it may call again.
+pub const NOT_RUN: &str = "not run";
+
+/// How the error of a report begins whose action was given up and may have run, so that it must not be called again.
+pub const GIVEN_UP: &str = "given up while it ran";
 
 /// A request for approval: the body of `POST /api/submit`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -335,7 +360,7 @@ pub struct Claim {
 pub struct Report {
     /// [`ExecutionStatus::Executed`] or [`ExecutionStatus::ExecutionFailed`].
     pub status: ExecutionStatus,
-    /// The error, at most 2,000 characters.
+    /// The error, at most [`ERROR_CHARS`] characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The nonce of the reporter's claim: the gate refuses the report where it has granted another claim. Gates
@@ -359,8 +384,8 @@ pub struct Withdrawal {
 /// set, RFC 7517).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySet {
-    /// The keys; new receipts are signed with the first that is in force. Keys of a form that this version does not know are left
-    /// out (RFC 7517, section 5).
+    /// The keys; new receipts are signed with the first that is in force. Keys of a form that this version does
+    /// not know are left out (RFC 7517, section 5).
     #[serde(deserialize_with = "read_keys")]
     pub keys: Vec<Key>,
     /// The base addresses of the gate, today's first: `iss` is one of them. Empty where the gate makes no

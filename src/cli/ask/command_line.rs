@@ -1,16 +1,13 @@
 //! What people approve and `ask` runs: a command, its working directory, and the contents of its files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, anyhow, bail};
-use human_oversight_protocol::parameters::hex;
-use ring::digest::{self, SHA256};
 use serde::Serialize;
 use tokio::process::{Child, Command};
 
+use super::super::digest;
 use super::program::{ensure_startable, find_program};
 
 /// The parameters of the request.
@@ -68,17 +65,7 @@ fn sha256(file: &Path) -> anyhow::Result<String> {
     if !metadata.is_file() {
         bail!("{shown} is not a regular file");
     }
-    let unreadable = || format!("{shown} cannot be read");
-    let mut content = File::open(file).with_context(unreadable)?;
-    let mut digest = digest::Context::new(&SHA256);
-    // In pieces, because an image may have gigabytes.
-    let mut piece = vec![0; 1 << 16];
-    loop {
-        match content.read(&mut piece).with_context(unreadable)? {
-            0 => return Ok(hex(digest.finish().as_ref())),
-            length => digest.update(&piece[..length]),
-        }
-    }
+    digest::sha256(file).with_context(|| format!("{shown} cannot be read"))
 }
 
 /// A path as text. Another one could not be shown to approvers exactly.

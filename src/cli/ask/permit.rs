@@ -4,6 +4,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use human_oversight::values::Timestamp;
+use human_oversight_client::types::NOT_RUN;
 use human_oversight_client::{Action, Error, Handle, Permit, Refusal};
 use tokio::signal::unix::SignalKind;
 
@@ -73,7 +74,8 @@ async fn withdraw(
             print("Not run: stopped by a signal. The request was already decided.");
             // The claim may be under way. Then its outcome is reported, so that it does not stay open.
             if let Ok(Ok(permit)) = tokio::time::timeout(CLAIM_TIMEOUT, permit).await {
-                permit.failed("not run: stopped by a signal").await;
+                let why = format!("{NOT_RUN}: stopped by a signal");
+                permit.failed(why).await;
             }
         }
         Err(error) => print(format_args!(

@@ -12,7 +12,8 @@ use human_oversight::values::Timestamp;
 use human_oversight_protocol::manifest;
 use human_oversight_protocol::types::KeySet;
 
-use super::folder::{MANIFEST, sum};
+use super::folder::MANIFEST;
+use crate::cli::digest::sha256;
 use crate::cli::output::show;
 
 /// The largest manifest, in bytes.
@@ -47,7 +48,8 @@ pub(super) fn run(dir: &Path, keys: &KeySet) -> anyhow::Result<ExitCode> {
             report(name, "missing");
         } else {
             let path = dir.join(name);
-            let sum = sum(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let sum =
+                sha256(&path).with_context(|| format!("{} cannot be read", path.display()))?;
             if sum != *expected {
                 report(name, "changed");
             }

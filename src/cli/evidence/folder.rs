@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -93,18 +93,5 @@ impl Write for NewFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
-    }
-}
-
-/// The SHA-256 of a file, which need not fit in memory.
-pub(super) fn sum(path: &Path) -> io::Result<String> {
-    let mut file = BufReader::new(File::open(path)?);
-    let mut digest = digest::Context::new(&SHA256);
-    let mut bytes = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut bytes)? {
-            0 => return Ok(hex(digest.finish().as_ref())),
-            count => digest.update(&bytes[..count]),
-        }
     }
 }

@@ -31,7 +31,7 @@ impl Remote {
     /// Sends nothing yet.
     pub(crate) fn new(base: &str, key: Option<&str>) -> anyhow::Result<Self> {
         let invalid = "the address must be https://HOST, or http://127.0.0.1:PORT on this machine";
-        let url = Url::parse(base.trim()).context(invalid)?;
+        let mut url = Url::parse(base.trim()).context(invalid)?;
         let is_loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         let is_bare =
             url.query().is_none() && url.username().is_empty() && url.password().is_none();
@@ -46,7 +46,6 @@ impl Remote {
         }
         let path = url.path().trim_end_matches('/');
         let path = format!("{}/api/operate", path.strip_suffix("/api").unwrap_or(path));
-        let mut url = url.clone();
         url.set_path(&path);
         rustls::crypto::ring::default_provider()
             .install_default()

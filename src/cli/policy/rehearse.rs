@@ -15,6 +15,7 @@ use super::outcome::Outcome;
 use super::request::Request;
 use crate::cli::clock::clock;
 use crate::cli::copied::for_each_copied_row;
+use crate::cli::environment;
 use crate::cli::held::HeldOutput;
 use crate::cli::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
 use crate::cli::output::show;
@@ -55,7 +56,7 @@ pub(super) async fn run(
     backup: Option<&Path>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let settings = TableSettings::read(|name| std::env::var(name).ok())?;
+    let settings = TableSettings::read(environment::value)?;
     let keys = link_keys(&settings)?;
     let mut rehearsal = Rehearsal {
         policy,

@@ -9,10 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::{Deserialize, Serialize};
 
 use super::form::Action;
+use super::result_word::Word;
 use crate::app::App;
-use crate::domain::{Approval, DecisionResult, GrantWish, HandOverWish, SignInFault, Verdict};
+use crate::domain::{Approval, DecisionResult, GrantWish, HandOverWish, Verdict};
 use crate::keys::FormPurpose;
-use crate::values::{Address, Timestamp};
+use crate::values::Address;
 
 /// How long what was typed is kept, and how long hidden values can be shown once.
 const KEPT: Duration = Duration::from_secs(15 * 60);
@@ -65,7 +66,7 @@ struct Stored {
 
 #[derive(Serialize, Deserialize)]
 struct StoredResult {
-    form: char,
+    form: String,
     word: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<i64>,
@@ -221,149 +222,19 @@ impl Draft {
 
 impl StoredResult {
     fn of((form, result): (FormPurpose, DecisionResult)) -> Self {
-        let (word, number) = match result {
-            DecisionResult::Recorded => ("recorded", None),
-            DecisionResult::AlreadyClosed => ("closed", None),
-            DecisionResult::Revealed => ("revealed", None),
-            DecisionResult::Revoked => ("revoked", None),
-            DecisionResult::AlreadyUsed => ("used", None),
-            DecisionResult::Late => ("late", None),
-            DecisionResult::InvalidForm => ("form", None),
-            DecisionResult::Locked => ("locked", None),
-            DecisionResult::CodeMissing => ("no-code", None),
-            DecisionResult::CodeWrong { left } => ("code", Some(i64::from(left))),
-            DecisionResult::AlreadyVoted => ("voted", None),
-            DecisionResult::NotNeeded => ("not-needed", None),
-            DecisionResult::SignInNeeded => ("sign-in", None),
-            DecisionResult::SignInRefused(fault) => (fault_word(fault), None),
-            DecisionResult::UnknownReason => ("reason", None),
-            DecisionResult::Contradictory => ("both", None),
-            DecisionResult::CommentMissing => ("comment", None),
-            DecisionResult::CommentTooLong { most } => ("long", i64::try_from(most).ok()),
-            DecisionResult::GrantRefused => ("grant", None),
-            DecisionResult::GrantNotGiven => ("no-grant", None),
-            DecisionResult::GrantEnded => ("grant-ended", None),
-            DecisionResult::GrantGone => ("grant-gone", None),
-            DecisionResult::HandedOver => ("handed-over", None),
-            DecisionResult::SeatGone => ("seat-gone", None),
-            DecisionResult::ReceiverMissing => ("no-receiver", None),
-            DecisionResult::ReceiverRefused => ("receiver", None),
-            DecisionResult::ReceiverAbsent { until } => ("absent", Some(until.unix_millis())),
-            DecisionResult::TooManyPeople { most } => ("people", i64::try_from(most).ok()),
-            DecisionResult::HandOverReasonMissing => ("no-why", None),
-            DecisionResult::HandOverReasonTooLong { most } => {
-                ("long-why", i64::try_from(most).ok())
-            }
-            DecisionResult::TooEarly { until } => ("early", Some(until.unix_millis())),
-            DecisionResult::CodesHeld { until } => ("held", Some(until.unix_millis())),
-            DecisionResult::RejectedWithoutCode { until } => {
-                ("rejected-held", Some(until.unix_millis()))
-            }
-        };
+        let (form, _) = form.word();
+        let (word, number) = result.word();
         Self {
-            form: letter(form),
+            form: form.to_owned(),
             word: word.to_owned(),
             number,
         }
     }
 
     fn into_result(self) -> Option<(FormPurpose, DecisionResult)> {
-        let forms = [
-            FormPurpose::Decision,
-            FormPurpose::Revocation,
-            FormPurpose::Reveal,
-            FormPurpose::Grant,
-            FormPurpose::HandOver,
-        ];
-        let form = forms.into_iter().find(|&it| letter(it) == self.form)?;
-        let result = match (self.word.as_str(), self.number) {
-            ("recorded", _) => DecisionResult::Recorded,
-            ("closed", _) => DecisionResult::AlreadyClosed,
-            ("revealed", _) => DecisionResult::Revealed,
-            ("revoked", _) => DecisionResult::Revoked,
-            ("used", _) => DecisionResult::AlreadyUsed,
-            ("late", _) => DecisionResult::Late,
-            ("form", _) => DecisionResult::InvalidForm,
-            ("locked", _) => DecisionResult::Locked,
-            ("no-code", _) => DecisionResult::CodeMissing,
-            ("code", Some(left)) => DecisionResult::CodeWrong {
-                left: left.try_into().ok()?,
-            },
-            ("voted", _) => DecisionResult::AlreadyVoted,
-            ("not-needed", _) => DecisionResult::NotNeeded,
-            ("sign-in", _) => DecisionResult::SignInNeeded,
-            ("reason", _) => DecisionResult::UnknownReason,
-            ("both", _) => DecisionResult::Contradictory,
-            ("comment", _) => DecisionResult::CommentMissing,
-            ("long", Some(most)) => DecisionResult::CommentTooLong {
-                most: most.try_into().ok()?,
-            },
-            ("grant", _) => DecisionResult::GrantRefused,
-            ("no-grant", _) => DecisionResult::GrantNotGiven,
-            ("grant-ended", _) => DecisionResult::GrantEnded,
-            ("grant-gone", _) => DecisionResult::GrantGone,
-            ("handed-over", _) => DecisionResult::HandedOver,
-            ("seat-gone", _) => DecisionResult::SeatGone,
-            ("no-receiver", _) => DecisionResult::ReceiverMissing,
-            ("receiver", _) => DecisionResult::ReceiverRefused,
-            ("absent", Some(until)) => DecisionResult::ReceiverAbsent {
-                until: Timestamp::from_unix_millis(until)?,
-            },
-            ("people", Some(most)) => DecisionResult::TooManyPeople {
-                most: most.try_into().ok()?,
-            },
-            ("no-why", _) => DecisionResult::HandOverReasonMissing,
-            ("long-why", Some(most)) => DecisionResult::HandOverReasonTooLong {
-                most: most.try_into().ok()?,
-            },
-            ("early", Some(until)) => DecisionResult::TooEarly {
-                until: Timestamp::from_unix_millis(until)?,
-            },
-            ("rejected-held", Some(until)) => DecisionResult::RejectedWithoutCode {
-                until: Timestamp::from_unix_millis(until)?,
-            },
-            ("held", Some(until)) => DecisionResult::CodesHeld {
-                until: Timestamp::from_unix_millis(until)?,
-            },
-            (word, _) => DecisionResult::SignInRefused(fault_of(word)?),
-        };
+        let form = FormPurpose::from_word(&self.form, None)?;
+        let result = DecisionResult::from_word(&self.word, self.number)?;
         Some((form, result))
-    }
-}
-
-const FAULTS: [SignInFault; 7] = [
-    SignInFault::NotInGroup,
-    SignInFault::GroupUnknown,
-    SignInFault::TooOld,
-    SignInFault::Ahead,
-    SignInFault::TimeUnknown,
-    SignInFault::LinkMissing,
-    SignInFault::LinkMissingAndTimeUnknown,
-];
-
-fn fault_word(fault: SignInFault) -> &'static str {
-    match fault {
-        SignInFault::TooOld => "old-sign-in",
-        SignInFault::Ahead => "sign-in-ahead",
-        SignInFault::TimeUnknown => "no-time",
-        SignInFault::NotInGroup => "no-group",
-        SignInFault::GroupUnknown => "group-unknown",
-        SignInFault::LinkMissing => "no-link",
-        SignInFault::LinkMissingAndTimeUnknown => "no-link-no-time",
-    }
-}
-
-fn fault_of(word: &str) -> Option<SignInFault> {
-    FAULTS.into_iter().find(|&fault| fault_word(fault) == word)
-}
-
-fn letter(form: FormPurpose) -> char {
-    match form {
-        FormPurpose::Decision => 'd',
-        FormPurpose::Revocation => 'r',
-        FormPurpose::Reveal => 's',
-        FormPurpose::Grant => 'g',
-        FormPurpose::HandOver => 'h',
     }
 }
 

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::hand_over::read_wish;
 use super::words::FormFields;
 use crate::app::{CodeForm, DecisionForm};
-use crate::domain::{COMMENT_CHARS, GrantWish, HandOverWish, Verdict};
+use crate::domain::{COMMENT_CHARS, GrantTerms, GrantWish, HandOverWish, Verdict};
 use crate::http::error::Error;
 use crate::keys::FormPurpose;
 
@@ -16,9 +16,6 @@ use crate::keys::FormPurpose;
 const PRESET_CHARS: usize = 100;
 
 const CODE_DIGITS: usize = 6;
-
-/// The uses of a standing grant, where the form has none.
-const DEFAULT_USES: u32 = 10;
 
 /// A form as posted.
 pub(super) struct Form {
@@ -161,7 +158,7 @@ fn grant_wish(fields: &FormFields<'_>) -> Option<GrantWish> {
     let seconds = seconds.filter(|it| !it.is_empty() && *it != "0")?;
     Some(GrantWish {
         lasts: Duration::from_secs(whole(seconds).into()),
-        uses: fields.first("uses").map_or(DEFAULT_USES, whole),
+        uses: fields.first("uses").map_or(GrantTerms::DEFAULT_USES, whole),
     })
 }
 

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 use super::hand_over;
 use crate::app::App;
-use crate::domain::{Approval, DecisionResult, SignInFault, State, Status};
+use crate::domain::{Approval, DecisionResult, GrantTerms, SignInFault, State, Status};
 use crate::keys::FormPurpose;
 use crate::policy::CommentRule;
 use crate::render::{Field, format_duration};
@@ -86,7 +86,10 @@ pub(super) fn message(
             return hand_over::message(result, &app.config.brand.zone);
         }
         DecisionResult::GrantRefused => {
-            "Nothing was recorded: the policy allows no such standing grant. Choose one of the times, and 1 to 1000 uses, as a number without separators."
+            return Some(format!(
+                "Nothing was recorded: the policy allows no such standing grant. Choose one of the times, and 1 to {} uses, as a number without separators.",
+                GrantTerms::MOST_USES
+            ));
         }
         DecisionResult::GrantNotGiven => {
             "Your approval is recorded, for this once. The standing grant was not given, or not yet: if it is, this page shows it when you open it again."

@@ -82,6 +82,9 @@ async fn a_slow_relay_costs_no_attempt_of_an_email_that_waits_for_a_connection()
     let asked = gate.client.submit(&asked).await.unwrap();
     let sent_at_once = smtp.received().len();
     assert!((3..8).contains(&sent_at_once), "{sent_at_once}");
+    let health = gate.get(&format!("{}/api/health", gate.url)).await.json();
+    let mail = &health["checks"]["mail"];
+    assert_eq!(mail["status"], "ok", "what waits is no outage: {mail}");
     gate.sweep().await;
     assert_eq!(smtp.received().len(), 8);
     let row = gate.entity(&asked.id).await;

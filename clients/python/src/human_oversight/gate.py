@@ -86,6 +86,8 @@ class Gate:
         Raises:
             SettingsError: if a setting cannot be used.
         """
+        if key and audience:
+            raise SettingsError("HO_KEY and HO_AUDIENCE are two proofs of who the agent is: set one")
         if claim_key and not _CLAIM_KEY.fullmatch(claim_key):
             raise SettingsError("HO_CLAIM_KEY must be 64 hexadecimal digits, as `openssl rand -hex 32` prints them")
         tokens = Tokens(credential or credential_of_environment(), audience) if audience else None

@@ -40,7 +40,7 @@ _NOT_AGAIN = (
 _log = logging.getLogger("human_oversight")
 
 
-class Undecided(Exception):  # noqa: N818 (it is no error: people take their time)
+class Undecided(Exception):  # noqa: N818 (waiting is an outcome, not an error)
     """There is no decision yet. `pending` waits again; its handle can be stored. The same call again does so only under
     a name: a `correlation_id`, a `tool_call` or a stored handle."""
 

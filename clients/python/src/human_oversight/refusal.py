@@ -79,7 +79,7 @@ _NO_REQUEST = "the gate has no such request of this caller: submit it first, wit
 _INVALID_STATUSES = (400, 409, 413, 415, 422)
 
 
-class Refused(Exception):  # noqa: N818 (it is no error: a person may say no)
+class Refused(Exception):  # noqa: N818 (a refusal is an outcome, not an error)
     """An action did not run. Its text is for a model, and says whether to try again."""
 
     def __init__(

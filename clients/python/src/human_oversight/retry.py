@@ -28,8 +28,8 @@ async def retry_transient(call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def retry_first_contact(call: Callable[[], Awaitable[T]]) -> T:
-    """The same before anything was submitted: a gate that does not respond is given up earlier, and at once what is
-    no gate, or has a certificate that is not accepted."""
+    """Like `retry_transient`, before anything was submitted: gives up sooner on a gate that does not respond, and at
+    once on an address that is no gate or whose certificate is not accepted."""
     return await _retry(call, _first_contact_window)
 
 

@@ -29,13 +29,10 @@ class Settings:
         url = _read("HO_URL") or legacy[0]
         if not url:
             raise SettingsError("HO_URL is not set: it must be the gate's address")
-        key, audience = _read("HO_KEY") or legacy[1], _read("HO_AUDIENCE")
-        if key and audience:
-            raise SettingsError("HO_KEY and HO_AUDIENCE are two proofs of who the agent is: set one")
         return cls(
             url=url,
-            key=key,
-            audience=audience,
+            key=_read("HO_KEY") or legacy[1],
+            audience=_read("HO_AUDIENCE"),
             keys=_read("HO_KEYS"),
             issuers=_read_list("HO_ISSUER"),
             approvers=_read_list("APPROVER_EMAILS"),

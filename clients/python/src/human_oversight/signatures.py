@@ -1,6 +1,6 @@
 """What a call runs, with the arguments that are bound to it.
 
-`inspect.signature` leaves those out, and believes a function that says it is like another.
+`inspect.signature` omits them, and trusts `__wrapped__` and `__signature__`.
 """
 
 import functools

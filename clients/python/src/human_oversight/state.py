@@ -1,4 +1,4 @@
-"""What a value holds: people must be shown all of it, since the function gets the value itself."""
+"""Finds state that a rendering would hide: the function gets the value itself, so approvers must see all of it."""
 
 import inspect
 import struct

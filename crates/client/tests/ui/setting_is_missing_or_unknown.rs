@@ -15,4 +15,9 @@ async fn twice(user_id: String) -> String {
     user_id
 }
 
+#[approval_gate(agent_name = "Agent", action_description = "Delete", and = "alice@example.com")]
+async fn conjunction(user_id: String) -> String {
+    user_id
+}
+
 fn main() {}
