@@ -16,7 +16,6 @@
 //! - About no single request: `pause`, `budget`, `limit`, `wrong_codes`, `grant` and `grants`, with `standing_outbox` and
 //!   `pause_log` for what channels get of them; `coverage` compares what really happened with the approvals.
 //! - About earlier requests: `rejection`, `superseded`, `precedent`.
-//! - `word` declares enums whose variants are stored as words.
 
 mod approval;
 mod approver;

@@ -64,7 +64,7 @@ impl App {
     /// The people to whom an approver may hand their seat: of the groups that were asked for it, as the policy has them
     /// today, and of the operator's list, without its patterns. Those who are in the plan, the person for whom the agent
     /// acts, and those who are absent now, are not among them, by any of their addresses. The seat of someone who must have
-    /// a group or role of the directory goes to others who must. None where the approver has nothing to hand over.
+    /// a group or role of the directory goes to others who must, also from who substitutes them. None where the approver has nothing to hand over.
     pub fn receivers(
         &self,
         approval: &Approval,
@@ -87,7 +87,8 @@ impl App {
         let mut offered: Vec<Person> = Vec::new();
         let voted = approval.votes.iter().map(|vote| vote.ballot.assurance);
         let signed_in: Vec<Assurance> = voted.chain([assurance]).collect();
-        let takes_group = self.takes_group(&approval.approvers[approver].address);
+        let mut seats = approval.plan.seats_of(approver).chain([approver]);
+        let takes_group = seats.any(|it| self.takes_group(&approval.approvers[it].address));
         for address in groups.chain(list.people()) {
             let person = self.people.person(address);
             let mut ids = signed_in.iter().filter_map(|it| it.object_id());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::state::App;
 use crate::domain::{Approval, Choice, Precedent, Scalars, Status};
@@ -87,12 +88,18 @@ impl App {
 
     /// Makes a request due again whose decision could not be kept.
     pub(super) async fn keep_decision_later(&self, id: &ApprovalId) -> Result<(), Error> {
-        let row = self.load(id).await?;
-        let again = self.now() + RETRY_AFTER;
-        let due = row.approval.next_due(self.config.outcome_within);
-        let due = due.map_or(again, |due| due.min(again));
-        self.store.replace(row, Some(due)).await?;
-        Ok(())
+        for attempt in 0..MAX_WRITE_ATTEMPTS {
+            let row = self.load(id).await?;
+            let again = self.now() + RETRY_AFTER;
+            let due = row.approval.next_due(self.config.outcome_within);
+            let due = due.map_or(again, |due| due.min(again));
+            match self.store.replace(row, Some(due)).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict) => back_off(attempt).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
     }
 }
 

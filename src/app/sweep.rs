@@ -226,12 +226,13 @@ impl App {
         };
         let row = self.check_receipt(row)?;
         // Before the write that can end its being due: the process that stored the decision may have died.
-        let is_kept = self.keep_for_later(&row.approval).await;
-        let emails = self.apply_due(row).await?;
+        let mut is_kept = self.keep_for_later(&row.approval).await;
+        // Also after an error: a write before it may have ended that.
+        let applied = self.apply_due(row, &mut is_kept).await;
         if !is_kept {
             self.keep_decision_later(id).await?;
         }
-        Ok(emails)
+        applied
     }
 
     /// Keeps the decision of a request, and its rejection, if it has one; returns whether that is done.
@@ -243,7 +244,12 @@ impl App {
         decision && rejection
     }
 
-    async fn apply_due(self: &Arc<Self>, row: Versioned) -> Result<Emails, Error> {
+    /// Clears `is_kept` if it finds a decision that cannot be kept.
+    async fn apply_due(
+        self: &Arc<Self>,
+        row: Versioned,
+        is_kept: &mut bool,
+    ) -> Result<Emails, Error> {
         let before = row.approval.clone();
         let escalating = self.charge_escalation(&before).await;
         let may_escalate = !matches!(escalating, Escalating::Delayed);
@@ -270,7 +276,7 @@ impl App {
         }
         if before.decision().is_none() {
             // It was decided meanwhile, by a process that may have died since.
-            self.keep_for_later(&row.approval).await;
+            *is_kept = self.keep_for_later(&row.approval).await;
         }
         let attempted = leased.emails.len();
         let earlier = self.earlier_for(&row.approval, &leased.emails).await;

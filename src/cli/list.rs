@@ -13,7 +13,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::environment;
-use super::maintenance::{Access, check_clock, open_existing, receipt_keys};
+use super::maintenance::{
+    Access, check_clock, ensure_standing_is_kept, open_existing, receipt_keys,
+};
 use super::operate::remote;
 use super::output::{plain, say, show};
 use super::unknown_id::NO_REQUEST;
@@ -73,6 +75,7 @@ pub(crate) async fn list(
 ) -> anyhow::Result<ExitCode> {
     let store = open_existing(&settings, clock.clone())?;
     check_clock(&store, Access::Reads).await?;
+    ensure_standing_is_kept(&store).await?;
     let keys = receipt_keys(&settings)?;
     let what = inspection(options.what.wire());
     let (mut printer, mut from, now) = (Printer::new(options), None, clock());

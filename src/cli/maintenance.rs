@@ -42,6 +42,16 @@ pub(crate) fn open_existing(settings: &TableSettings, clock: Clock) -> anyhow::R
     open(settings, 0, clock, Some(link_keys))
 }
 
+/// Fails if the standing table is lost: without the gate's id in it, no row can be trusted, and each would be called
+/// damaged.
+pub(crate) async fn ensure_standing_is_kept(store: &Store) -> anyhow::Result<()> {
+    match store.ensure_gate_id_is_kept().await {
+        Err(error @ StoreError::StandingLost) => Err(error.into()),
+        // Each row says what else is wrong.
+        _ => Ok(()),
+    }
+}
+
 /// What a command does with the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {

@@ -23,7 +23,9 @@ use serde_json::Value;
 
 use super::clock::{clock, now};
 use super::copied::for_each_copied_row;
-use super::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
+use super::maintenance::{
+    ensure_standing_is_kept, ensure_store_exists, for_each_row, link_keys, open,
+};
 use super::text;
 use super::value_parsers::{date, seconds};
 use super::verify::receipt_keys;
@@ -180,7 +182,10 @@ async fn read_approvals(
         })?,
         None => {
             ensure_store_exists(settings)?;
-            let store = open(settings, 0, clock(), keys)?;
+            let store = open(settings, 0, clock(), keys.clone())?;
+            if keys.is_some() {
+                ensure_standing_is_kept(&store).await?;
+            }
             for_each_row(&store, async |row| {
                 approvals.add(row.approval);
                 Ok(())

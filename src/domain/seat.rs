@@ -67,6 +67,13 @@ impl Plan {
         roles.chain(asked).chain(asked_for)
     }
 
+    /// Those in whose seats a person can vote: the first holder of their own, and whom that one substitutes.
+    pub fn seats_of(&self, person: usize) -> impl Iterator<Item = usize> {
+        let own = self.first_holder(person);
+        let substituted = self.substitutes.iter().filter(move |it| it.by == own);
+        [own].into_iter().chain(substituted.map(|it| it.of))
+    }
+
     fn substitutes_for<'a>(
         &'a self,
         absent: &'a [usize],

@@ -1,6 +1,7 @@
 //! The card that compares a request with earlier decisions on the same action of the same agent, and the table
 //! that it is read from.
 
+mod later;
 mod parts;
 
 use std::time::{Duration, Instant};

@@ -22,7 +22,13 @@ const LOST: &str = "the standing table or its row gate/id is lost";
 
 /// The commands that read, and those that write, which need the table.
 fn commands<'a>(id: &'a str, copy: &'a str) -> (Vec<Vec<&'a str>>, Vec<Vec<&'a str>>) {
-    let reading = [vec!["executing"], vec!["grants"], vec!["webhooks"]];
+    let reading = [
+        vec!["executing"],
+        vec!["grants"],
+        vec!["webhooks"],
+        vec!["list", "--open"],
+        vec!["list", "--damaged"],
+    ];
     let writing = [
         PAUSE.to_vec(),
         vec!["pause", "--agent", "Another", "--because", "x"],
@@ -74,8 +80,28 @@ async fn assert_refused(settings: &[(&str, &str)], id: &str, copy: &Path) {
     assert!(said.lines().any(is_line), "{said}");
     assert!(!said.contains("none stands"), "{said}");
     assert!(!said.contains("the gate creates it"), "{said}");
-    for command in [["list", "--open"], ["list", "--damaged"]] {
-        run(settings, &command).await;
+    // No action is said to lack an approval that cannot be read.
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (actions, policy, evidence) =
+        (path("actions.jsonl"), path("policy.toml"), path("evidence"));
+    std::fs::write(&actions, "{}\n").unwrap();
+    std::fs::write(&policy, "version = 1\n").unwrap();
+    for command in [
+        vec!["reconcile", "--actions", &actions, "--since", "2026-01-01"],
+        vec![
+            "evidence",
+            "--since",
+            "2026-01-01",
+            "--until",
+            "2026-01-02",
+            "--output",
+            &evidence,
+        ],
+        vec!["policy", "rehearse", &policy],
+    ] {
+        let (said, code) = run(settings, &command).await;
+        assert!(code == 2 && said.contains(LOST), "{command:?}: {said}");
     }
     run(settings, &["verify"]).await;
     // What is left can be kept, also by those without keys.

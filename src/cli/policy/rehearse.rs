@@ -17,7 +17,9 @@ use crate::cli::clock::clock;
 use crate::cli::copied::for_each_copied_row;
 use crate::cli::environment;
 use crate::cli::held::HeldOutput;
-use crate::cli::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
+use crate::cli::maintenance::{
+    ensure_standing_is_kept, ensure_store_exists, for_each_row, link_keys, open,
+};
 use crate::cli::output::show;
 
 /// What was found so far.
@@ -80,7 +82,10 @@ pub(super) async fn run(
         }
         None => {
             ensure_store_exists(&settings)?;
-            let store = open(&settings, 0, clock(), keys)?;
+            let store = open(&settings, 0, clock(), keys.clone())?;
+            if keys.is_some() {
+                ensure_standing_is_kept(&store).await?;
+            }
             for_each_row(&store, async |row| rehearsal.add(row.approval)).await?;
         }
     }

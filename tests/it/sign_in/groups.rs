@@ -88,21 +88,37 @@ async fn a_pattern_with_a_group_takes_the_membership_at_the_decision() {
     assert!(claimed.is_ok(), "{claimed:?}");
 }
 
-/// The place of someone of whom a role is demanded goes to someone of whom one is.
+/// The place of someone of whom a role is demanded goes to someone of whom one is, also from who substitutes them.
 #[tokio::test]
 async fn a_place_that_takes_a_role_is_handed_over_to_people_who_need_one() {
-    let policy = r#"
+    const OWN: &str = r#"security = ["alice@example.com=role:Security"]"#;
+    const SUBSTITUTED: &str = r#"security = ["erin@example.com=role:Security"]
+[[absence]]
+person = "erin@example.com"
+from = 2020-01-01
+until = 2100-01-01
+substitute = "alice@example.com"
+"#;
+    for members in [OWN, SUBSTITUTED] {
+        assert_is_handed_over_to_bob_alone(members).await;
+    }
+}
+
+async fn assert_is_handed_over_to_bob_alone(members: &str) {
+    let policy = format!(
+        r#"
 version = 1
-[groups]
-security = ["alice@example.com=role:Security"]
-auditors = ["bob@example.com=role:Security"]
 [[rule]]
 id = "all"
 effect = "require"
-stages = [{ from = "security" }]
-"#;
-    let people = format!("{ALICE},{BOB},carol@example.com");
-    let more = [("HO_POLICY", policy), ("HO_ALLOWED_APPROVERS", &*people)];
+stages = [{{ from = "security" }}]
+[groups]
+auditors = ["bob@example.com=role:Security"]
+{members}
+"#
+    );
+    let people = format!("{ALICE},{BOB},carol@example.com,erin@example.com");
+    let more = [("HO_POLICY", &*policy), ("HO_ALLOWED_APPROVERS", &*people)];
     let gate = TestGate::with(&[&ON[..], &more].concat()).await;
     let mut new = request();
     new.approver_emails.clear();
