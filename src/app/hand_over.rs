@@ -87,7 +87,7 @@ impl App {
         let mut offered: Vec<Person> = Vec::new();
         let voted = approval.votes.iter().map(|vote| vote.ballot.assurance);
         let signed_in: Vec<Assurance> = voted.chain([assurance]).collect();
-        let mut seats = approval.plan.seats_of(approver).chain([approver]);
+        let mut seats = approval.plan.seats_held_by(approver).chain([approver]);
         let takes_group = seats.any(|it| self.takes_group(&approval.approvers[it].address));
         for address in groups.chain(list.people()) {
             let person = self.people.person(address);

@@ -68,7 +68,7 @@ impl Plan {
     }
 
     /// Those in whose seats a person can vote: the first holder of their own, and whom that one substitutes.
-    pub fn seats_of(&self, person: usize) -> impl Iterator<Item = usize> {
+    pub fn seats_held_by(&self, person: usize) -> impl Iterator<Item = usize> {
         let own = self.first_holder(person);
         let substituted = self.substitutes.iter().filter(move |it| it.by == own);
         [own].into_iter().chain(substituted.map(|it| it.of))
