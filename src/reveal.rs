@@ -63,11 +63,6 @@ fn escape(text: &str, is_escaped: impl Fn(char, bool) -> bool) -> String {
     out
 }
 
-/// The name of a character, such as `U+200B`.
-fn code_point(c: char) -> String {
-    format!("U+{:04X}", u32::from(c))
-}
-
 /// What stands for a character that does not show.
 pub fn code(c: char) -> String {
     format!("\\u{{{:x}}}", u32::from(c))

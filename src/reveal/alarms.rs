@@ -7,11 +7,10 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
 
 use super::alarm::{Alarm, Deception};
-use super::code_point;
 use super::encoded::encoded_words;
 use super::hidden::{characters, count_hidden};
 use super::line::line;
-use super::marks::{is_usual_form, wrong_marks};
+use super::marks::{code_point, is_usual_form, wrong_marks};
 use super::numbers::{mixed_number, mixes_directions};
 use super::punctuation::{Context, look_alikes};
 use super::words::{forged_words, is_unusual, stand_ins};

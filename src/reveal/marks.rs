@@ -5,8 +5,6 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_script::{Script, UnicodeScript};
 
-use super::code_point;
-
 /// More marks on one letter than any language writes (UTS 39, section 5.4), and of those that Latin, Greek and Cyrillic
 /// letters have.
 const STACKED: usize = 5;
@@ -78,4 +76,9 @@ fn is_mark(c: char) -> bool {
 fn strikes_out(c: char) -> bool {
     matches!(c, '\u{334}'..='\u{338}' | '\u{488}' | '\u{489}' | '\u{20D2}' | '\u{20D3}' | '\u{20D8}'..='\u{20DA}'
         | '\u{20DD}'..='\u{20E0}' | '\u{20E2}' | '\u{20E4}'..='\u{20E6}' | '\u{20EA}' | '\u{20EB}')
+}
+
+/// The name of a character, such as `U+0338`.
+pub(super) fn code_point(c: char) -> String {
+    format!("U+{:04X}", u32::from(c))
 }
