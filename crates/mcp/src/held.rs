@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use human_oversight_client::types::{Approval, ExecutionStatus, Status};
+use human_oversight_client::types::{Approval, ExecutionStatus, NOT_RUN, Status};
 use human_oversight_client::{Permit, Reason, Refusal};
 use tokio::sync::watch;
 
@@ -209,7 +209,7 @@ impl HeldCalls {
     ) {
         let Some(meta) = self.caller(request, stage, generation) else {
             return permit
-                .failed("not run: no call waited for it any more")
+                .failed(format!("{NOT_RUN}: no call waited for it any more"))
                 .await;
         };
         match self.server.run(&request.parameters, &meta).await {
