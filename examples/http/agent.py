@@ -39,7 +39,7 @@ def call(path, body=None, seconds=60):
         try:
             with urllib.request.build_opener(NoRedirects, *PROXIES).open(request, timeout=min(60, seconds)) as answer:
                 after = answer.headers.get("retry-after", "")
-                return json.load(answer), int(after) if after.isdecimal() else 1
+                return json.load(answer), int(after) or 1 if after.isdecimal() else 1
         except urllib.error.HTTPError as error:
             kind, why = read_problem(error)
             if kind in ("paused", "approver_not_allowed"):  # the operator may change that

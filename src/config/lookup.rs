@@ -64,7 +64,7 @@ pub(super) fn first_unusable(
 }
 
 /// Whether a value is in quotes, which a shell takes away and a file of settings or a portal does not.
-pub(super) fn is_quoted(value: &str) -> bool {
+fn is_quoted(value: &str) -> bool {
     let value = value.trim();
     let in_quotes = |quote| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
     in_quotes('"') || in_quotes('\'')

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::agent_identity;
 use super::authentication::{TENANT, is_authentication_on, tenant};
 use super::error::{ConfigError, ConfigErrors};
-use super::lookup::{Lookup, is_quoted, seconds, unusable};
+use super::lookup::{Lookup, seconds, unusable};
 use crate::azure::easy_auth::normalize;
 use crate::azure::{SignIn, SignInPolicy};
 use crate::reveal::is_hidden;
@@ -87,9 +87,11 @@ fn action_patterns(list: &str) -> Result<Vec<String>, ConfigError> {
     let patterns: Vec<&str> = list.split(',').map(str::trim).collect();
     let is_unusual = |c: char| c == ';' || c.is_control() || (is_hidden(c) && !c.is_whitespace());
     // Each of the first two would match no action, which people would decide by the link.
-    let why = if patterns.iter().any(|it| is_quoted(it)) {
-        "a pattern is in quotes: leave them out"
-    } else if list.contains(is_unusual) {
+    let quotes = ['"', '\''];
+    let has_quotes = |it: &&str| it.starts_with(quotes) || it.ends_with(quotes);
+    let why = if patterns.iter().any(has_quotes) {
+        "a pattern begins or ends with a quotation mark: leave it out, or write `*` for it"
+    } else if patterns.iter().any(|it| it.contains(is_unusual)) {
         "it has a `;`, a line's end or a character that does not show: patterns are separated by commas, and `*` is for \
          any text"
     } else if patterns.iter().any(|it| it.is_empty()) {
@@ -175,7 +177,7 @@ mod tests {
                 "HO_REQUIRE_ENTRA_FOR",
             ),
             (
-                vec![("HO_REQUIRE_ENTRA_FOR", "Pay*, 'Delete*'"), TENANT, ON],
+                vec![("HO_REQUIRE_ENTRA_FOR", "'Delete*, Pay*'"), TENANT, ON],
                 "HO_REQUIRE_ENTRA_FOR",
             ),
             (

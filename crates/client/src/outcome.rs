@@ -18,6 +18,14 @@ pub enum Outcome<T> {
 }
 
 impl<T> Outcome<T> {
+    /// The action's return value, or `refusal_value` if it did not run.
+    pub fn executed_or(self, refusal_value: T) -> T {
+        match self {
+            Self::Executed(value) => value,
+            Self::Refused(_) => refusal_value,
+        }
+    }
+
     /// Maps the action's return value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {

@@ -217,6 +217,9 @@ impl Meta {
             let Some((_, kind)) = META.iter().find(|(it, _)| *it == name) else {
                 continue;
             };
+            if value.get() == "null" {
+                continue;
+            }
             if !value.get().starts_with(|c| kind.contains(c)) || has_doubles(value.get()) {
                 return Err(CallError::Meta);
             }

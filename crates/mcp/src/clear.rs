@@ -62,9 +62,14 @@ pub(crate) fn fault(raw: &RawValue, message: &Members<'_>, own: &str) -> Option<
     if has("jsonrpc", |it| lenient::read(it) != "2.0") {
         return Some(VERSION);
     }
-    if has("id", |it| {
-        it.get() != "null" && (Id::read(it).is_none() || !is_word(it))
-    }) {
+    // The id of an answer is the server's own, which may have blanks.
+    let is_clear = match message.get("method") {
+        Some(_) => is_word,
+        None => is_plain,
+    };
+    let is_unclear =
+        |it: &RawValue| it.get() != "null" && (Id::read(it).is_none() || !is_clear(it));
+    if message.get("id").is_some_and(is_unclear) {
         return Some(ID);
     }
     if has("method", |it| !it.get().starts_with('"') || !is_word(it)) {
