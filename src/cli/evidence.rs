@@ -19,9 +19,7 @@ use human_oversight_protocol::types::KeySet;
 
 use super::clock::{clock, now};
 use super::copied::{for_each_copied_row, set_keys};
-use super::maintenance::{
-    ensure_standing_is_kept, ensure_store_exists, for_each_row, link_keys, named, open,
-};
+use super::maintenance::{for_each_row, link_keys, named, open_to_judge};
 use super::output::say;
 use super::unfinished::Unfinished;
 use super::value_parsers::date;
@@ -131,11 +129,7 @@ async fn write(
             content.note("A backup: its standing rows and kept decisions were not verified.")?;
         }
         None => {
-            ensure_store_exists(settings)?;
-            let store = open(settings, 0, clock(), keys.clone())?;
-            if keys.is_some() {
-                ensure_standing_is_kept(&store).await?;
-            }
+            let store = open_to_judge(settings, clock(), keys.clone()).await?;
             for_each_row(&store, async |mut row| {
                 set_keys(&mut row.columns, &row.keys);
                 if let Some(keys) = &keys {

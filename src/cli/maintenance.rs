@@ -42,6 +42,24 @@ pub(crate) fn open_existing(settings: &TableSettings, clock: Clock) -> anyhow::R
     open(settings, 0, clock, Some(link_keys))
 }
 
+/// Opens a store that exists, to judge its rows, by what they say alone if there are no link keys.
+///
+/// # Errors
+/// As [`ensure_standing_is_kept`], with link keys; or when there is no store.
+pub(crate) async fn open_to_judge(
+    settings: &TableSettings,
+    clock: Clock,
+    keys: Option<Arc<LinkKeys>>,
+) -> anyhow::Result<Store> {
+    ensure_store_exists(settings)?;
+    let has_keys = keys.is_some();
+    let store = open(settings, 0, clock, keys)?;
+    if has_keys {
+        ensure_standing_is_kept(&store).await?;
+    }
+    Ok(store)
+}
+
 /// Fails if the standing table is lost: without the gate's id in it, no row can be trusted, and each would be called
 /// damaged.
 pub(crate) async fn ensure_standing_is_kept(store: &Store) -> anyhow::Result<()> {

@@ -23,9 +23,7 @@ use serde_json::Value;
 
 use super::clock::{clock, now};
 use super::copied::for_each_copied_row;
-use super::maintenance::{
-    ensure_standing_is_kept, ensure_store_exists, for_each_row, link_keys, open,
-};
+use super::maintenance::{for_each_row, link_keys, open_to_judge};
 use super::text;
 use super::value_parsers::{date, seconds};
 use super::verify::receipt_keys;
@@ -181,11 +179,7 @@ async fn read_approvals(
             Ok(())
         })?,
         None => {
-            ensure_store_exists(settings)?;
-            let store = open(settings, 0, clock(), keys.clone())?;
-            if keys.is_some() {
-                ensure_standing_is_kept(&store).await?;
-            }
+            let store = open_to_judge(settings, clock(), keys).await?;
             for_each_row(&store, async |row| {
                 approvals.add(row.approval);
                 Ok(())

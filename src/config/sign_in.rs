@@ -86,7 +86,7 @@ fn auth_context(get: &Lookup<'_>) -> Result<Option<AuthContext>, ConfigError> {
 fn action_patterns(list: &str) -> Result<Vec<String>, ConfigError> {
     let patterns: Vec<&str> = list.split(',').map(str::trim).collect();
     let is_unusual = |c: char| c == ';' || c.is_control() || (is_hidden(c) && !c.is_whitespace());
-    // Each of the first two would match no action, which people would decide by the link.
+    // Such a pattern rarely matches what is meant, and people would decide those actions by the link.
     let quotes = ['"', '\''];
     let has_quotes = |it: &&str| it.starts_with(quotes) || it.ends_with(quotes);
     let why = if patterns.iter().any(has_quotes) {
@@ -168,30 +168,6 @@ mod tests {
                 "WEBSITE_AUTH_ENABLED",
             ),
             (vec![entra, some, TENANT, ON], "HO_REQUIRE_ENTRA_FOR"),
-            (
-                vec![("HO_REQUIRE_ENTRA_FOR", "a,,b"), TENANT, ON],
-                "HO_REQUIRE_ENTRA_FOR",
-            ),
-            (
-                vec![("HO_REQUIRE_ENTRA_FOR", "\"Delete*\""), TENANT, ON],
-                "HO_REQUIRE_ENTRA_FOR",
-            ),
-            (
-                vec![("HO_REQUIRE_ENTRA_FOR", "'Delete*, Pay*'"), TENANT, ON],
-                "HO_REQUIRE_ENTRA_FOR",
-            ),
-            (
-                vec![("HO_REQUIRE_ENTRA_FOR", "Delete*;Pay*"), TENANT, ON],
-                "HO_REQUIRE_ENTRA_FOR",
-            ),
-            (
-                vec![("HO_REQUIRE_ENTRA_FOR", "Delete*\nPay*"), TENANT, ON],
-                "HO_REQUIRE_ENTRA_FOR",
-            ),
-            (
-                vec![("HO_REQUIRE_ENTRA_FOR", "\u{feff}Delete*"), TENANT, ON],
-                "HO_REQUIRE_ENTRA_FOR",
-            ),
             (vec![("HO_IDENTITY", "Entra"), TENANT, ON], "HO_IDENTITY"),
             (
                 vec![entra, TENANT, ON, ("HO_ENTRA_MAX_AGE", "59")],
@@ -214,6 +190,22 @@ mod tests {
             let error = read(&[settings.as_slice(), &HOST].concat());
             let error = error.unwrap_err().to_string();
             assert!(error.starts_with(at_fault), "{settings:?}: {error}");
+        }
+        for patterns in [
+            "a,,b",
+            "\"Delete*\"",
+            "'Delete*, Pay*'",
+            "Delete*;Pay*",
+            "Delete*\nPay*",
+            "\u{feff}Delete*",
+        ] {
+            let list = ("HO_REQUIRE_ENTRA_FOR", patterns);
+            let error = read(&[&[list, TENANT, ON][..], &HOST].concat());
+            let error = error.unwrap_err().to_string();
+            assert!(
+                error.starts_with("HO_REQUIRE_ENTRA_FOR"),
+                "{patterns:?}: {error}"
+            );
         }
         let without_host = read(&[entra, TENANT, ON]).unwrap_err().to_string();
         assert!(

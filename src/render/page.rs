@@ -312,24 +312,33 @@ impl<'a> DecisionPage<'a> {
         format!("{invalid}{described}")
     }
 
-    /// Shows whose approval is missing now, of the people whom `is_listed` has, and who approved and is not among them.
+    /// Shows whose approval is missing now, of the people whom `is_listed` has.
     pub fn show_awaited(
         &mut self,
         approval: &Approval,
         is_listed: impl Fn(&Address) -> bool,
         now: Timestamp,
     ) {
-        let may_run = approval.status(now) == Status::Pending
-            || approval.execution(now) == Some(Execution::Awaited);
-        if may_run {
-            let voters = approval.approving_ballots().map(|ballot| ballot.person);
-            let unlisted = voters.filter(|&it| !is_listed(&approval.approvers[it].address));
-            let unlisted: Vec<usize> = unlisted.collect();
-            self.unlisted = (!unlisted.is_empty()).then(|| addresses(approval, &unlisted));
-        }
         if let Some(plan) = &mut self.plan {
             plan.show_awaited(approval, is_listed, now);
         }
+    }
+
+    /// Shows who approved and is not among the people whom `is_listed` has, while the action may still run.
+    pub fn show_unlisted(
+        &mut self,
+        approval: &Approval,
+        is_listed: impl Fn(&Address) -> bool,
+        now: Timestamp,
+    ) {
+        let is_awaited = approval.execution(now) == Some(Execution::Awaited);
+        if approval.status(now) != Status::Pending && !is_awaited {
+            return;
+        }
+        let voters = approval.approving_ballots().map(|ballot| ballot.person);
+        let unlisted = voters.filter(|&it| !is_listed(&approval.approvers[it].address));
+        let unlisted: Vec<usize> = unlisted.collect();
+        self.unlisted = (!unlisted.is_empty()).then(|| addresses(approval, &unlisted));
     }
 
     /// Shows that the operator has paused what this request waits for.

@@ -17,9 +17,7 @@ use crate::cli::clock::clock;
 use crate::cli::copied::for_each_copied_row;
 use crate::cli::environment;
 use crate::cli::held::HeldOutput;
-use crate::cli::maintenance::{
-    ensure_standing_is_kept, ensure_store_exists, for_each_row, link_keys, open,
-};
+use crate::cli::maintenance::{for_each_row, link_keys, open_to_judge};
 use crate::cli::output::show;
 
 /// What was found so far.
@@ -81,11 +79,7 @@ pub(super) async fn run(
             for_each_copied_row(file, keys.as_deref(), |_, approval| rehearsal.add(approval))?;
         }
         None => {
-            ensure_store_exists(&settings)?;
-            let store = open(&settings, 0, clock(), keys.clone())?;
-            if keys.is_some() {
-                ensure_standing_is_kept(&store).await?;
-            }
+            let store = open_to_judge(&settings, clock(), keys).await?;
             for_each_row(&store, async |row| rehearsal.add(row.approval)).await?;
         }
     }

@@ -14,7 +14,7 @@ use crate::host::KEY;
 use crate::proxy::{Fault, Proxy};
 
 /// A proxy before the gate, and the action through it.
-async fn behind_a_proxy(gate: &TestGate) -> (Proxy, Action) {
+pub(super) async fn behind_a_proxy(gate: &TestGate) -> (Proxy, Action) {
     let (_, port) = gate.url.rsplit_once(':').unwrap();
     let proxy = Proxy::start(port.parse().unwrap()).await;
     let client = Client::new(&format!("http://127.0.0.1:{}", proxy.port), Some(KEY)).unwrap();

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use human_oversight_client::types::{ExecutionStatus, Status};
-use human_oversight_client::{Client, Gate, Handle, Outcome, Reason};
+use human_oversight_client::{Handle, Outcome, Reason};
 use serde_json::json;
 
+use super::interest::behind_a_proxy;
 use super::{DeleteUser, approved, must_not_run, refusal, user};
 use crate::deadline::{eventually, within};
-use crate::harness::{AGENT, ALICE, IN_PRODUCTION, TestGate};
-use crate::host::KEY;
+use crate::harness::{ALICE, IN_PRODUCTION, TestGate};
 use crate::operate::operate;
-use crate::proxy::{Fault, Proxy};
+use crate::proxy::Fault;
 
 /// Agent frameworks run each call in a task that may move between threads.
 #[tokio::test]
@@ -71,11 +71,7 @@ async fn what_can_never_run_under_a_handle_is_refused_before_people_decide() {
 async fn a_call_is_held_only_where_the_gate_says_that_it_may() {
     for (settings, may_hold) in [(&[][..], true), (&[IN_PRODUCTION], false)] {
         let gate = TestGate::with(settings).await;
-        let (_, port) = gate.url.rsplit_once(':').unwrap();
-        let proxy = Proxy::start(port.parse().unwrap()).await;
-        let client = Client::new(&format!("http://127.0.0.1:{}", proxy.port), Some(KEY)).unwrap();
-        let agent = Gate::new(client).agent(AGENT).approvers([ALICE]);
-        let action = agent.action("Delete User Account");
+        let (proxy, action) = behind_a_proxy(&gate).await;
         let pending = action.submit(&user()).await.unwrap().detach();
         let status = format!("GET /api/status/{}", pending.handle().id);
         let held = format!("{status}?wait=25");
@@ -95,10 +91,7 @@ async fn a_call_is_held_only_where_the_gate_says_that_it_may() {
 #[tokio::test]
 async fn a_gate_that_asks_for_no_wait_is_not_called_without_a_pause() {
     let gate = TestGate::start().await;
-    let (_, port) = gate.url.rsplit_once(':').unwrap();
-    let proxy = Proxy::start(port.parse().unwrap()).await;
-    let client = Client::new(&format!("http://127.0.0.1:{}", proxy.port), Some(KEY)).unwrap();
-    let agent = Gate::new(client).agent(AGENT).approvers([ALICE]);
+    let (proxy, action) = behind_a_proxy(&gate).await;
     let busy = Fault::Answer {
         status: 503,
         retry_after: Some(0),
@@ -106,7 +99,7 @@ async fn a_gate_that_asks_for_no_wait_is_not_called_without_a_pause() {
     };
     proxy.fault(|it| it == "POST /api/submit", busy);
     let began_at = Instant::now();
-    let pending = agent.action("Delete User Account").submit(&user()).await;
+    let pending = action.submit(&user()).await;
     assert!(began_at.elapsed() >= Duration::from_millis(250));
     drop(pending.unwrap().detach());
 }
