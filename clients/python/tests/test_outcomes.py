@@ -561,7 +561,7 @@ def test_a_handle_of_another_agent_is_refused_before_anything_is_sent(mock: Mock
 
 @pytest.mark.parametrize("text", ["7", "{}", '{"id": 1, "secret": 2}', '{"id": "a.b", "secret": "c", "more": ""}', "{"])
 def test_what_is_no_stored_handle_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not a stored handle"):
         Handle.from_json(text)
 
 

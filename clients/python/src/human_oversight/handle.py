@@ -52,7 +52,11 @@ class Handle:
         Raises:
             ValueError: if it is none of `Handle.to_json`.
         """
-        match json.loads(text):
+        try:
+            stored = json.loads(text)
+        except ValueError:
+            stored = None
+        match stored:
             case {"id": str(id), "secret": str(secret), **rest} if not rest:
                 return cls(id, secret)
         raise ValueError("not a stored handle")
