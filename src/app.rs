@@ -5,6 +5,7 @@
 //! channels are notified after each write, and again by the sweep.
 
 mod accounts;
+mod allowed;
 mod assemble;
 mod attempts;
 mod budgets;

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::error::{ConflictReason, Error};
 use super::state::App;
-use crate::domain::{Approval, Claim, ClaimResult, Decider, Execution};
+use crate::domain::{Approval, Claim, ClaimResult, Execution};
 use crate::keys::AgentCredential;
 use crate::store::RowVersion;
 use crate::values::{ApprovalId, Timestamp};
@@ -18,7 +18,7 @@ impl App {
     ///
     /// # Errors
     /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, the
-    /// person who approved is no longer on the operator's list, or it is paused.
+    /// a person who approved may no longer approve, or it is paused.
     pub async fn claim(
         self: &Arc<Self>,
         id: &ApprovalId,
@@ -31,7 +31,7 @@ impl App {
                 self.check_machine_clock()?;
                 self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
-                self.check_decider(approval, now)?;
+                self.check_approvers_allowed(approval, now)?;
                 let claim = self.signed_claim(approval, nonce, now)?;
                 Ok((approval.claim(claim, now), now))
             })
@@ -42,33 +42,18 @@ impl App {
         }
     }
 
-    /// Fails if a person whose approval counted is no longer on the operator's list, for an approval that can still
-    /// be claimed. Nothing is stored, so it can be claimed once the list is mended.
-    pub(super) fn check_decider(&self, approval: &Approval, now: Timestamp) -> Result<(), Error> {
-        if approval.execution(now) != Some(Execution::Awaited) {
-            return Ok(());
+    /// Fails if a person whose approval counted may no longer approve, for an approval that can still be claimed.
+    /// Nothing is stored, so it can be claimed once the list is mended.
+    pub(super) fn check_approvers_allowed(
+        &self,
+        approval: &Approval,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let is_awaited = approval.execution(now) == Some(Execution::Awaited);
+        if is_awaited && !self.disallowed_approvers(approval, now).is_empty() {
+            return Err(Error::Conflict(ConflictReason::ApproverNotAllowed));
         }
-        let decider = approval.decision().map(|decision| &decision.by);
-        let by_allowed_people = match decider {
-            None => false,
-            // Loading the policy is the operator's own permission.
-            Some(Decider::Policy { .. }) => true,
-            Some(Decider::Grant(signed)) => {
-                self.is_allowed(&signed.grant.giver, signed.grant.assurance)
-            }
-            Some(Decider::Person { address, assurance }) if approval.votes.is_empty() => {
-                self.is_allowed(address, *assurance)
-            }
-            Some(Decider::Person { .. }) => approval.approving_ballots().all(|ballot| {
-                let address = &approval.approvers[ballot.person].address;
-                self.is_allowed(address, ballot.assurance)
-            }),
-        };
-        if by_allowed_people {
-            Ok(())
-        } else {
-            Err(Error::Conflict(ConflictReason::ApproverNotAllowed))
-        }
+        Ok(())
     }
 
     /// A claim with the permit that is stored if it is granted. Rows of version 1 have no place for one.

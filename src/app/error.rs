@@ -66,7 +66,7 @@ pub enum ConflictReason {
     OtherContent,
     /// The approval was granted to another claim than the one whose outcome is reported.
     OtherClaim,
-    /// The person who approved is no longer on the operator's list.
+    /// A person whose approval counts may no longer approve.
     ApproverNotAllowed,
     /// The standing grant that approved was ended before its time.
     GrantEnded,

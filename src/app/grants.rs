@@ -15,8 +15,8 @@ use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{
-    Approval, Assurance, Decider, Execution, Grant, GrantEnd, GrantScope, GrantState, GrantTerms,
-    GrantWish, Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
+    Approval, Decider, Execution, Grant, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish,
+    Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
 use crate::keys::{NoKeyInForce, check_grant, random_bytes};
 use crate::policy::{Absence, Member, Policy, is_same_person};
@@ -181,16 +181,6 @@ impl App {
             Err(error) => return Err(error),
         };
         Ok(is_rejected? || is_revoked)
-    }
-
-    /// Whether the operator's list, and the policy, still have an approver who was identified so.
-    pub(super) fn is_allowed(&self, address: &Address, assurance: Assurance) -> bool {
-        let allowed = &self.config.allowed_approvers;
-        let object_id = assurance.object_id();
-        let is_member = object_id.and_then(|id| self.has_object_id(address, id));
-        // Only a sign-in was held against the group.
-        let is_known = object_id.is_some() || !self.takes_group(address);
-        allowed.allows(address) && is_member != Some(false) && is_known
     }
 
     /// What a standing grant may be that an approver gives with the approval of this request now; `None` where

@@ -91,7 +91,7 @@ impl App {
             .update_unless_paused(id, credential, |approval, now| {
                 self.check_machine_clock()?;
                 self.check_owner(&approval.request, credential)?;
-                self.check_decider(approval, now)?;
+                self.check_approvers_allowed(approval, now)?;
                 let claim = self.signed_claim(approval, &nonce, now)?;
                 Ok((approval.claim(claim, now), now))
             })

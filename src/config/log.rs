@@ -1,10 +1,14 @@
 //! The filter and the form of the log.
 
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use super::error::ConfigError;
 use super::lookup::{Lookup, unusable};
+
+/// The target of this program's lines.
+const PROGRAM: &str = "human_oversight";
 
 /// The form of the lines of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +37,17 @@ pub(super) fn log_filter(get: &Lookup<'_>) -> Result<Targets, ConfigError> {
     })
 }
 
-/// Whether a filter leaves out events of the lifecycle, which alerts and saved queries look for.
+/// Whether a filter leaves out lines of this program that alerts and saved queries look for.
 pub fn hides_events(filter: &Targets) -> bool {
-    let levels = filter.iter().map(|(_, level)| level);
-    let most = levels.chain(filter.default_level()).max();
-    most < Some(LevelFilter::INFO)
+    let own = filter
+        .iter()
+        .filter(|(target, _)| target.starts_with(PROGRAM));
+    let mut levels = own.map(|(_, level)| level);
+    !filter.would_enable(PROGRAM, &Level::INFO) || levels.any(|level| level < LevelFilter::INFO)
 }
 
 /// The library takes a misspelt level for a target, and then logs nothing else: so each part must have a level. Fields
-/// and spans are in brackets.
+/// and spans are in brackets. What no part names has the level `info`.
 pub(super) fn parse(filter: &str) -> Option<Targets> {
     let parts = filter.split(',').map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
@@ -50,7 +56,9 @@ pub(super) fn parse(filter: &str) -> Option<Targets> {
         is_target || part.parse::<LevelFilter>().is_ok()
     };
     let is_filter = !parts.is_empty() && parts.iter().all(has_level);
-    parts.join(",").parse().ok().filter(|_| is_filter)
+    let filter: Targets = parts.join(",").parse().ok().filter(|_| is_filter)?;
+    let level = filter.default_level().unwrap_or(LevelFilter::INFO);
+    Some(filter.with_default(level))
 }
 
 #[cfg(test)]
@@ -62,6 +70,7 @@ mod tests {
         let filters = [
             ("off", LevelFilter::OFF),
             ("human_oversight=debug, warn,", LevelFilter::WARN),
+            ("hyper=trace", LevelFilter::INFO),
         ];
         for (filter, level) in filters {
             let levels = parse(filter).unwrap().default_level();

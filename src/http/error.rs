@@ -280,8 +280,9 @@ fn conflict_detail(reason: &ConflictReason) -> String {
                 .to_owned()
         }
         ConflictReason::ApproverNotAllowed => {
-            "A person whose approval counts is no longer on the operator's list (HO_ALLOWED_APPROVERS). Nothing \
-             was stored: the approval can be claimed once they are listed again, until it lapses."
+            "A person whose approval counts may no longer approve: they are no longer on the operator's list \
+             (HO_ALLOWED_APPROVERS), have another object id there, or approved without the sign-in that it demands now. \
+             Nothing was stored: the approval can be claimed once the list allows them again, until it lapses."
                 .to_owned()
         }
         ConflictReason::GrantEnded => {

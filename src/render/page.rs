@@ -9,7 +9,7 @@ use super::grant::{GrantOffer, GrantView};
 use super::hand_over::{HandOverForm, HandOverView};
 use super::identification::Identification;
 use super::parameters::ParametersView;
-use super::plan::{PlanView, addresses, describe_hold, describe_rejections};
+use super::plan::{PlanView, describe_hold, describe_rejections};
 use super::precedent::PrecedentView;
 use super::request::{
     EarlierView, Heading, RequestView, describe_ending, describe_execution, describe_others,
@@ -53,8 +53,8 @@ pub struct DecisionPage<'a> {
     pub has_problem: bool,
     /// Since when the operator has paused what this request waits for.
     paused: Option<Time>,
-    /// Who approved, and has left the operator's list since.
-    unlisted: Option<String>,
+    /// Who approved, and may no longer approve.
+    disallowed_approvers: Option<String>,
     /// What earlier decisions say about the request.
     pub precedent: Option<PrecedentView>,
     /// How many rejections reject the request, where that of this approver does not.
@@ -222,7 +222,7 @@ impl<'a> DecisionPage<'a> {
             sign_in: None,
             has_problem: false,
             paused: None,
-            unlisted: None,
+            disallowed_approvers: None,
             precedent: None,
             rejections_needed: describe_rejections(approval, now)
                 .filter(|_| !approval.is_rejected_by(index, now)),
@@ -324,21 +324,10 @@ impl<'a> DecisionPage<'a> {
         }
     }
 
-    /// Shows who approved and is not among the people whom `is_listed` has, while the action may still run.
-    pub fn show_unlisted(
-        &mut self,
-        approval: &Approval,
-        is_listed: impl Fn(&Address) -> bool,
-        now: Timestamp,
-    ) {
-        let is_awaited = approval.execution(now) == Some(Execution::Awaited);
-        if approval.status(now) != Status::Pending && !is_awaited {
-            return;
-        }
-        let voters = approval.approving_ballots().map(|ballot| ballot.person);
-        let unlisted = voters.filter(|&it| !is_listed(&approval.approvers[it].address));
-        let unlisted: Vec<usize> = unlisted.collect();
-        self.unlisted = (!unlisted.is_empty()).then(|| addresses(approval, &unlisted));
+    /// Shows who approved and may no longer approve.
+    pub fn show_disallowed(&mut self, people: &[&Address]) {
+        let addresses: Vec<&str> = people.iter().map(|it| it.as_str()).collect();
+        self.disallowed_approvers = (!people.is_empty()).then(|| addresses.join(", "));
     }
 
     /// Shows that the operator has paused what this request waits for.

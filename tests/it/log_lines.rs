@@ -217,7 +217,12 @@ async fn the_start_says_that_the_setting_pauses_everything() {
 async fn a_level_that_hides_what_alerts_look_for_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let store = format!("embedded:{}", dir.path().display());
-    for level in ["warn", "error", "warn,human_oversight=error"] {
+    for level in [
+        "warn",
+        "error",
+        "warn,human_oversight=error",
+        "trace,human_oversight=error",
+    ] {
         let mut gate = crate::process::binary()
             .envs([
                 ("HO_STORE", store.as_str()),
@@ -244,7 +249,9 @@ async fn a_level_that_hides_what_alerts_look_for_is_said() {
     for (level, is_said) in [
         ("warn", true),
         ("off", true),
+        ("human_oversight::app=warn", true),
         ("warn,human_oversight=info", false),
+        ("hyper=trace", false),
         ("debug", false),
     ] {
         let settings = [("HO_STORE", store.as_str()), ("HO_LOG", level)];

@@ -6,6 +6,7 @@ use human_oversight_client::types::{Approval, Status};
 use serde_json::json;
 
 use crate::backing_store;
+use crate::claim::claim;
 use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Log, Mail, TestGate};
 use crate::operate::operate;
@@ -94,7 +95,7 @@ async fn a_later_stage_asks_only_those_who_are_still_on_the_list() {
         "{page}"
     );
     assert!(!page.contains(ERIN), "{page}");
-    assert!(!page.contains("No longer on the list"), "{page}");
+    assert!(!page.contains("May no longer approve"), "{page}");
     let words = "cause=\"not on the list of approvers any more\"";
     assert_eq!(log.count(words), 1, "{:?}", log.lines());
     approve(&gate, &payment, CAROL).await;
@@ -160,7 +161,7 @@ async fn the_page_names_those_who_approved_and_have_left() {
     eventually(async || mails_to(&gate, CAROL).pop()).await;
     let list = ("HO_ALLOWED_APPROVERS", &*[BOB, CAROL].join(","));
     let gate = TestGate::at(gate.dir, &[list]).await;
-    let words = "No longer on the list of approvers: alice@example.com.";
+    let words = "May no longer approve: alice@example.com.";
     let page = page_of(&gate, &payment, CAROL).await;
     assert!(page.contains(words), "{page}");
     approve(&gate, &payment, CAROL).await;
@@ -169,6 +170,35 @@ async fn the_page_names_those_who_approved_and_have_left() {
         page.contains(words) && page.contains("Waiting for the agent"),
         "{page}"
     );
+}
+
+/// So it is without a policy, and where the list demands a sign-in that the approval by link did not have.
+#[tokio::test]
+async fn the_page_says_what_the_claim_refuses() {
+    for list in [
+        "bob@example.com",
+        "*@example.com=role:Approver,bob@example.com",
+    ] {
+        let gate = TestGate::with(&[]).await;
+        let asked = gate.ask().await;
+        approve(&gate, &asked, ALICE).await;
+        let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", list)]).await;
+        let page = page_of(&gate, &asked, BOB).await;
+        let words = "May no longer approve: alice@example.com.";
+        assert!(
+            page.contains(words) && page.contains("Waiting for the agent"),
+            "{list}: {page}"
+        );
+        let refused = gate
+            .client
+            .claim(&asked.id, &claim("0123456789abcdef"))
+            .await
+            .unwrap_err();
+        assert!(
+            refused.to_string().contains("may no longer approve"),
+            "{list}: {refused}"
+        );
+    }
 }
 
 #[tokio::test]

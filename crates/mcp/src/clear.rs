@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::id::Id;
 use crate::lenient;
-use crate::members::{Members, fold, leading_text, members, texts};
+use crate::members::{Members, bare, fold, is_dropped, leading_text, members, texts};
 
 /// The members of a message.
 pub(crate) const MESSAGE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
@@ -51,7 +51,7 @@ const UNCLEAR: &str = "each member of params and of _meta must be clear: no name
                        or an invalid escape";
 const NAME: &str =
     "what params name must have characters, no control characters, and no blanks at its ends";
-const CONTROLS: &str = "what the protocol defines in _meta must have no control characters";
+const CONTROLS: &str = "what the protocol defines in _meta must have no control characters, but for lines of the texts of an object";
 const NESTED: &str = "a message must not contain another one of the method tools/call: a server that reads its input in \
                       pieces may run it. Send it as a text";
 const OWN: &str = "an id has the form of the proxy's own";
@@ -101,20 +101,26 @@ fn params_fault(params: &RawValue) -> Option<&'static str> {
         return Some(UNCLEAR);
     };
     let mut defined = META.iter().filter_map(|(name, _)| meta.get(name));
-    let is_clear = |text| serde_json::from_str(text).is_ok_and(|it: String| has_no_controls(&it));
-    let has_controls = defined.any(|it| !texts(it.get()).all(is_clear));
-    has_controls.then_some(CONTROLS)
+    defined.any(has_controls).then_some(CONTROLS)
+}
+
+/// Whether a value of `_meta` has control characters. A description within an object may have several lines.
+fn has_controls(value: &RawValue) -> bool {
+    let is_object = value.get().starts_with('{');
+    let is_wrong = |c: char| c.is_ascii_control() && !(is_object && "\t\n\r".contains(c));
+    let is_clear = |text| serde_json::from_str(text).is_ok_and(|it: String| !it.contains(is_wrong));
+    !texts(value.get()).all(is_clear)
 }
 
 /// Looks at the members of all objects.
 fn members_fault(raw: &RawValue, own: &str) -> Option<&'static str> {
     members(raw.get()).find_map(|(depth, name, value)| {
-        let value = leading_text(value)?;
-        let name = fold(&bare(name));
-        if depth > 1 && name.starts_with("method") && bare(value).starts_with("tools/call") {
+        let (name, value) = (decode(name), decode(leading_text(value)?));
+        if depth > 1 && may_read_as(&name, "method") && may_read_as(&value, "tools/call") {
             return Some(NESTED);
         }
-        let is_own = IDS.contains(&name.as_str()) && fold(&bare(value)).contains(own);
+        let is_own =
+            IDS.contains(&fold(&bare(&name)).as_str()) && fold(&bare(&value)).contains(own);
         is_own.then_some(OWN)
     })
 }
@@ -138,11 +144,16 @@ fn has_no_controls(text: &str) -> bool {
     !text.contains(|c: char| c.is_ascii_control())
 }
 
-/// What is left of a text to a server that drops what it does not take for a part of it.
-fn bare(text: &str) -> String {
-    let raw: Result<&RawValue, _> = serde_json::from_str(text);
+/// Whether a server that ends a text early, or drops what it does not take for a part of it, may read this word.
+fn may_read_as(text: &str, word: &str) -> bool {
+    let is_end = |c: char| is_dropped(c) || c.is_whitespace();
+    let first = text.split(is_end).find(|it| !it.is_empty());
+    fold(first.unwrap_or_default()) == word || fold(&bare(text)) == word
+}
+
+/// The text in quotes, with replacement characters for what is none.
+fn decode(quoted: &str) -> String {
+    let raw: Result<&RawValue, _> = serde_json::from_str(quoted);
     let text = raw.map(lenient::read).unwrap_or_default();
-    let text = text.as_str().unwrap_or_default();
-    let is_dropped = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
-    text.replace(is_dropped, "").trim().to_owned()
+    text.as_str().unwrap_or_default().to_owned()
 }

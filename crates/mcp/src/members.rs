@@ -14,17 +14,16 @@ impl<'a> Members<'a> {
     /// The members of an object. There are none if a name occurs twice.
     pub(crate) fn read(object: &'a RawValue) -> Option<Self> {
         let strict_json::Members(members) = serde_json::from_str(object.get()).ok()?;
-        let is_new = |at: usize, name: &str| !members[..at].iter().any(|(it, _)| it == name);
-        let mut named = members.iter().enumerate();
-        named
-            .all(|(at, (name, _))| is_new(at, name))
-            .then_some(Self(members))
+        let mut names = HashSet::new();
+        let is_clear = members.iter().all(|(name, _)| names.insert(name.as_str()));
+        is_clear.then_some(Self(members))
     }
 
     /// The members of an object that the server reads as well. There are none either if a name has a character that
     /// controls, which may end it, or is spelt nearly as one of `names`.
     pub(crate) fn read_clear(object: &'a RawValue, names: &[&str]) -> Option<Self> {
-        let is_near = |name: &str| names.iter().any(|it| *it != name && fold(name) == *it);
+        let is_near =
+            |name: &str| !names.contains(&name) && names.contains(&fold(&bare(name)).as_str());
         let is_clear =
             |name: &str| !name.contains(|c: char| c.is_ascii_control()) && !is_near(name);
         Self::read(object).filter(|it| it.iter().all(|(name, _)| is_clear(name)))
@@ -155,6 +154,15 @@ fn read_name(text: &str) -> String {
 pub(crate) fn fold(name: &str) -> String {
     let folded = name.chars().flat_map(char::to_uppercase);
     folded.flat_map(char::to_lowercase).collect()
+}
+
+/// What is left of a text to a reader that drops what it does not take for a part of it.
+pub(crate) fn bare(text: &str) -> String {
+    text.replace(is_dropped, "").trim().to_owned()
+}
+
+pub(crate) fn is_dropped(c: char) -> bool {
+    c.is_control() || c == char::REPLACEMENT_CHARACTER
 }
 
 #[cfg(test)]

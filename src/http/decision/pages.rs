@@ -183,7 +183,7 @@ pub(super) async fn show(
     let mut decision_page = DecisionPage::new(approval, &earlier, approver, withheld, now, style);
     let list = &app.config.allowed_approvers;
     decision_page.show_awaited(approval, |address| list.allows(address), now);
-    decision_page.show_unlisted(approval, |address| list.allows(address), now);
+    decision_page.show_disallowed(&app.disallowed_approvers(approval, now));
     if let Some(since) = paused {
         decision_page.show_pause(since);
     }

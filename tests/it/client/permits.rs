@@ -237,7 +237,7 @@ async fn an_approval_by_a_person_who_left_the_list_is_refused_in_the_gates_own_w
     assert!(
         refused
             .to_string()
-            .contains("no longer on the operator's list"),
+            .contains("no longer on the operator's list (HO_ALLOWED_APPROVERS)"),
         "{refused}"
     );
     assert_eq!(gate.status(&handle.id).await.execution, None);

@@ -53,6 +53,9 @@ fn a_control_character_in_what_a_server_takes_for_a_name_is_refused() {
         r#"{"id":1,"method":"tools/call","params":{"name":"delete_file","name\u0000":"read_file"}}"#.to_owned(),
         r#"{"id":1,"method":"tools/call","params":{"name":"delete_file","arguments\u0000":{}}}"#.to_owned(),
         r#"{"id":1,"method":"x","params":{"a":1,"a":2}}"#.to_owned(),
+        r#"{"id":1,"method ":"tools/call","method":"ping"}"#.to_owned(),
+        r#"{"id":1,"method":"ping","me\u0085thod":"tools/call"}"#.to_owned(),
+        r#"{"id":1,"method":"tools/call","params":{"name":"read_file","\u0085name":"delete_file"}}"#.to_owned(),
         format!(r#"{{"jsonrpc":"2.0\u001f6\u001ftools/call","id":1,"method":"ping",{call}}}"#),
         format!(r#"{{"id":"1\ntools/call","method":"ping",{call}}}"#),
         format!(r#"{{"id":"1\ntools/call","result":{{}},{call}}}"#),
@@ -71,6 +74,7 @@ fn a_control_character_in_what_a_server_takes_for_a_name_is_refused() {
         passed(r#"{"progressToken":1,"progressToken\u0000":2}"#),
         passed(r#"{"progressToken":1,"progressToken":2}"#),
         passed(&format!(r#"{{"{version}":"2026-07-28\u001fdelete_file\u001f{{}}"}}"#)),
+        passed(&format!(r#"{{"{version}":"2026-07-28\ndelete_file"}}"#)),
         passed(r#"{"io.modelcontextprotocol/clientInfo":{"name":"a\u001fdelete_file"}}"#),
     ];
     for method in [
@@ -139,6 +143,7 @@ fn a_call_within_a_message_is_refused_since_a_server_may_read_a_part_of_a_line()
         other("method", "method\\u0000x"),
         other("tools/call", "tools\\u002fcall\\u0000x"),
         other("tools/call", "tools/\\u0000call"),
+        other("tools/call", " tools/call x"),
     ];
     let lines: Vec<String> = calls.iter().flat_map(|call| within(call)).collect();
     for refusal in refused(&lines) {
@@ -165,6 +170,10 @@ fn what_no_server_takes_for_a_call_passes_as_it_is() {
             .to_owned(),
         r#"{"method":"notifications/cancelled","params":{"requestId":25,"reason":"Error:\n  at x"}}"#.to_owned(),
         r#"{"id":26,"method":"ping","params":{"_meta":{"com.example/question":"a\nb\u001f"}}}"#.to_owned(),
+        r#"{"id":27,"method":"tools/call","params":{"name":"read_file","arguments":{"a":{"methodName":"tools/callback"}}}}"#
+            .to_owned(),
+        r#"{"id":28,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/clientInfo":{"description":"a\n\tb"}}}}"#
+            .to_owned(),
     ];
     for line in &lines {
         client.send(format!("{line}\n").as_bytes());
