@@ -104,11 +104,12 @@ impl Approval {
                     delivery.state = DeliveryState::Dropped(now);
                     continue;
                 }
-                delivery.lease(now);
+                let leased_until = delivery.lease(now);
                 leased.push(SendAttempt {
                     approver: index,
                     notice: delivery.notice,
                     number: delivery.attempts,
+                    leased_until,
                 });
             }
         }
@@ -128,7 +129,7 @@ impl Approval {
         let leased = deliveries.iter_mut().find(|delivery| {
             delivery.notice == attempt.notice
                 && delivery.attempts == attempt.number
-                && matches!(delivery.state, DeliveryState::Sending(_))
+                && delivery.state == DeliveryState::Sending(attempt.leased_until)
         });
         let Some(delivery) = leased else { return };
         delivery.record(result, self.request.expires_at, now);

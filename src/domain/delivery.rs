@@ -84,8 +84,10 @@ pub struct SendAttempt {
     /// The index of the approver.
     pub approver: usize,
     pub notice: Notice,
-    /// The number of the attempt, from 1.
+    /// The number of the attempt, from 1. One that does not count has the number of the next.
     pub number: u32,
+    /// The end of the lease, which no other attempt of the number has.
+    pub leased_until: Timestamp,
 }
 
 /// The result of an attempt.
@@ -293,10 +295,12 @@ impl Delivery {
         true
     }
 
-    /// Starts an attempt under a lease.
-    pub(super) fn lease(&mut self, now: Timestamp) {
-        self.state = DeliveryState::Sending(now + SEND_LEASE);
+    /// Starts an attempt under a lease, whose end it returns.
+    pub(super) fn lease(&mut self, now: Timestamp) -> Timestamp {
+        let until = now + SEND_LEASE;
+        self.state = DeliveryState::Sending(until);
         self.attempts += 1;
+        until
     }
 
     /// Records the result of an attempt; a request is to be answered by `deadline`.

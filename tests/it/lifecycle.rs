@@ -178,6 +178,7 @@ fn undeliverable(millis: u64) -> Approval {
             approver,
             notice: Notice::Request,
             number: 1,
+            leased_until: at(LIFETIME_SECS * 1_000),
         };
         let refused = SendResult::Failed(DeliveryFault::Refused, None);
         approval.record_delivery_result(attempt, refused, at(millis));

@@ -32,11 +32,17 @@ fn due(approval: &mut Approval, millis: u64) -> Vec<(usize, Notice)> {
     names.collect()
 }
 
-fn first(approver: usize, notice: Notice) -> SendAttempt {
+/// The first attempt, under the lease of the stored one.
+fn first(approval: &Approval, approver: usize, notice: Notice) -> SendAttempt {
+    let leased_until = match delivery(approval, approver, notice).state {
+        DeliveryState::Sending(until) => until,
+        _ => at(0),
+    };
     SendAttempt {
         approver,
         notice,
         number: 1,
+        leased_until,
     }
 }
 
@@ -98,8 +104,28 @@ fn a_send_lease_lasts_one_minute() {
 
     // A result after the lease has expired is ignored.
     let before = approval.clone();
-    approval.record_delivery_result(first(0, Notice::Request), SendResult::Sent, at(60_001));
+    let request = first(&approval, 0, Notice::Request);
+    approval.record_delivery_result(request, SendResult::Sent, at(60_001));
     assert_eq!(approval, before);
+}
+
+/// The result of an attempt that does not count is stored, its answer is lost, and another instance has begun the next
+/// attempt, which has the same number.
+#[test]
+fn a_result_that_is_repeated_ends_no_later_attempt() {
+    for result in [
+        SendResult::NotTried,
+        SendResult::Failed(DeliveryFault::Misconfigured, None),
+    ] {
+        let mut approval = stored();
+        let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
+        approval.record_delivery_result(attempts[0], result, at(1));
+        let again = approval.lease_deliveries(NotificationSettings::ALL, at(60_001));
+        assert_eq!((again[0].approver, again[0].number), (0, 1), "{result:?}");
+        let before = approval.clone();
+        approval.record_delivery_result(attempts[0], result, at(60_002));
+        assert_eq!(approval, before, "{result:?}");
+    }
 }
 
 #[test]
@@ -146,7 +172,7 @@ fn a_result_is_recorded_for_its_own_delivery() {
     };
     assert_eq!((request.notice, request.number), (Notice::Request, 2));
     approval.record_delivery_result(
-        first(1, Notice::FinalReminder),
+        first(&approval, 1, Notice::FinalReminder),
         SendResult::Sent,
         at(3_060_001),
     );
@@ -167,7 +193,7 @@ fn a_final_reminder_replaces_a_missed_reminder() {
     let last = [(0, Notice::FinalReminder), (1, Notice::FinalReminder)];
     assert_eq!(due(&mut approval, 3_060_000), last);
     for approver in 0..2 {
-        let attempt = first(approver, Notice::FinalReminder);
+        let attempt = first(&approval, approver, Notice::FinalReminder);
         approval.record_delivery_result(attempt, SendResult::Sent, at(3_060_001));
     }
     assert_eq!(due(&mut approval, LIFETIME_SECS * 1_000 - 1), []);
@@ -178,7 +204,7 @@ fn a_final_reminder_replaces_a_missed_reminder() {
     assert_eq!(due(&mut approval, 1_799_999), []);
     assert_eq!(due(&mut approval, 1_800_000), reminders);
     for approver in 0..2 {
-        let attempt = first(approver, Notice::Reminder);
+        let attempt = first(&approval, approver, Notice::Reminder);
         approval.record_delivery_result(attempt, SendResult::Sent, at(1_800_001));
     }
     assert_eq!(due(&mut approval, 3_059_999), []);
@@ -215,7 +241,7 @@ fn an_approver_who_was_not_notified_gets_no_reminder() {
             expected.extend(notified.then_some((1, kind)));
             assert_eq!(due(&mut approval, time), expected, "{state:?}");
             for (approver, kind) in expected {
-                let attempt = first(approver, kind);
+                let attempt = first(&approval, approver, kind);
                 approval.record_delivery_result(attempt, SendResult::Sent, at(time));
             }
         }
@@ -310,7 +336,8 @@ fn a_closed_request_sends_outcome_notices_only() {
         dropped,
         "the lease expired"
     );
-    approval.record_delivery_result(first(0, Notice::Outcome), SendResult::Sent, at(60_001));
+    let outcome = first(&approval, 0, Notice::Outcome);
+    approval.record_delivery_result(outcome, SendResult::Sent, at(60_001));
     assert_eq!(due(&mut approval, 4_000_000), []);
     assert_eq!(approval.next_due(OUTCOME_WITHIN), None);
     assert_eq!(
@@ -427,7 +454,7 @@ fn a_failure_is_announced_once_to_each_who_was_asked() {
     decide(&mut approval, 0, Verdict::Approve, RUN_WITHIN, at(1_000));
     approval.claim(claim("0123456789abcdef"), at(2_000));
     assert_eq!(due(&mut approval, 2_000), [(0, Notice::Outcome)]);
-    let outcome = first(0, Notice::Outcome);
+    let outcome = first(&approval, 0, Notice::Outcome);
     approval.record_delivery_result(outcome, SendResult::Sent, at(2_001));
 
     approval.report(Err(None), at(3_000)).unwrap();

@@ -157,10 +157,15 @@ impl Gate {
                 if self.0 == Bug::ResultOverReport && is_accepted {
                     set_state(row, person, DeliveryState::Sent(now));
                 }
+                let leased_until = match row.approvers[person].deliveries[0].state {
+                    DeliveryState::Sending(until) => until,
+                    _ => now,
+                };
                 let attempt = SendAttempt {
                     approver: person,
                     notice: Notice::Request,
                     number,
+                    leased_until,
                 };
                 let result = match is_accepted {
                     true => SendResult::Sent,
