@@ -244,10 +244,7 @@ impl App {
                     SendResult::Sent
                 }
                 Err(error) => {
-                    // The mailer itself logs rejected settings, once.
-                    if !matches!(error, MailError::Misconfigured(_)) {
-                        tracing::warn!(id, kind, approver, cause = %error, "email not sent");
-                    }
+                    tracing::warn!(id, kind, approver, cause = %error, "email not sent");
                     send_result(error)
                 }
             };

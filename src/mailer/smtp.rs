@@ -14,6 +14,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Severity;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use tokio::time::{Instant, timeout};
@@ -182,21 +183,28 @@ impl Smtp {
         connection.command(mail).await.map_err(settings_error)?;
         // Each email has one recipient.
         let to = envelope.to().first().map(ToString::to_string);
-        let message_error = |error| message_error(error, to.as_deref().unwrap_or_default());
+        let recipient_error = |error| recipient_error(error, to.as_deref().unwrap_or_default());
         for to in envelope.to() {
             let recipient = Rcpt::new(to.clone(), Vec::new());
-            connection.command(recipient).await.map_err(message_error)?;
+            connection
+                .command(recipient)
+                .await
+                .map_err(recipient_error)?;
         }
         if !is_early() {
             return Ok(false);
         }
-        connection.command(Data).await.map_err(message_error)?;
+        connection.command(Data).await.map_err(content_error)?;
         data_sent.store(true, Ordering::Relaxed);
         let accepted = connection.message(&message.formatted()).await;
-        accepted.map_err(|error| match error.status() {
-            Some(_) => message_error(error),
+        let response = accepted.map_err(|error| match error.status() {
+            Some(_) => content_error(error),
             None => MailError::OutcomeUnknown(describe(&error)),
         })?;
+        if response.code().severity != Severity::PositiveCompletion {
+            let cause = format!("the relay answered {}", response.code());
+            return Err(MailError::OutcomeUnknown(cause));
+        }
         // The relay has accepted the message, even if QUIT fails.
         tokio::spawn(async move {
             timeout(QUIT_TIMEOUT, connection.abort()).await.ok();
@@ -271,18 +279,34 @@ fn settings_error(error: Error) -> MailError {
     }
 }
 
-/// An error of this message or its recipient. Relays also answer about the sender and about themselves here.
-fn message_error(error: Error, recipient: &str) -> MailError {
-    let cause = describe(&error);
+/// An error about the recipient. Relays also answer about the sender and about themselves here.
+fn recipient_error(error: Error, recipient: &str) -> MailError {
+    refusal(&error, |error| !names_relay(error, recipient))
+}
+
+/// An error about the email, whose recipient the relay has accepted. Without an enhanced code, which relays leave out where a
+/// sender or a quota is at fault, only one of the size is final.
+fn content_error(error: Error) -> MailError {
+    refusal(&error, |error| has_code(error, &["552"]))
+}
+
+/// What a refusal is. `is_final` judges a permanent one without an enhanced code.
+fn refusal(error: &Error, is_final: impl Fn(&Error) -> bool) -> MailError {
+    let cause = describe(error);
     if !error.is_permanent() {
         return MailError::Unavailable(cause, None);
     }
-    match enhanced_code(&error).filter(|code| !code.starts_with("5.0.")) {
-        Some(code) if SENDER_CODES.contains(&code.as_str()) => MailError::Misconfigured(cause),
-        Some(code) if is_of_relay(&code) => MailError::Unavailable(cause, None),
-        Some(_) => MailError::Refused(cause),
-        None if names_relay(&error, recipient) => MailError::Unavailable(cause, None),
-        None => MailError::Refused(cause),
+    let is_refused = match enhanced_code(error).filter(|code| !code.starts_with("5.0.")) {
+        Some(code) if SENDER_CODES.contains(&code.as_str()) => {
+            return MailError::Misconfigured(cause);
+        }
+        Some(code) => !is_of_relay(&code),
+        None => is_final(error),
+    };
+    if is_refused {
+        MailError::Refused(cause)
+    } else {
+        MailError::Unavailable(cause, None)
     }
 }
 
@@ -301,12 +325,27 @@ fn is_of_relay(code: &str) -> bool {
 /// Whether a response without an enhanced code is about the relay: by its code (RFC 5321, RFC 7504), or by words that
 /// are not those of the address.
 fn names_relay(error: &Error, recipient: &str) -> bool {
-    let code = error.status().map(|code| code.to_string());
-    let of_relay = ["500", "502", "503", "504", "521", "530", "535", "555"];
     let text = error.to_string().to_lowercase();
     let text = text.replace(&recipient.to_lowercase(), "");
-    code.is_some_and(|code| of_relay.contains(&code.as_str()))
-        || ["relay", "sender"].iter().any(|word| text.contains(word))
+    has_code(error, &CODES_OF_RELAY) || WORDS_OF_RELAY.iter().any(|word| text.contains(word))
+}
+
+const CODES_OF_RELAY: [&str; 8] = ["500", "502", "503", "504", "521", "530", "535", "555"];
+
+/// Of its rules for senders, its lists of addresses that send spam, and its quotas.
+const WORDS_OF_RELAY: [&str; 7] = [
+    "relay",
+    "sender",
+    "blacklist",
+    "blocklist",
+    "blocked using",
+    "per hour",
+    "per day",
+];
+
+fn has_code(error: &Error, codes: &[&str]) -> bool {
+    let code = error.status().map(|code| code.to_string());
+    code.is_some_and(|code| codes.contains(&code.as_str()))
 }
 
 /// The codes of a response without its text, which may repeat an address; otherwise the error itself.
@@ -314,7 +353,7 @@ fn describe(error: &Error) -> String {
     match (error.status(), enhanced_code(error)) {
         (Some(code), Some(enhanced)) => format!("the relay answered {code} {enhanced}"),
         (Some(code), None) => format!("the relay answered {code}"),
-        (None, _) if error.is_response() => "the relay sent an invalid response".to_owned(),
+        (None, _) if error.is_response() => "the relay sent no valid response".to_owned(),
         (None, _) => error.to_string(),
     }
 }

@@ -65,6 +65,8 @@ pub(crate) enum SmtpFault {
     Data452,
     /// The email is refused permanently after DATA.
     Data554,
+    /// The email gets this answer after DATA.
+    DataAnswer(&'static str),
     /// The email is accepted, and the connection cut before the reply.
     DropAfterData,
     /// The email is accepted, and no reply sent.

@@ -1,4 +1,4 @@
-//! Refusals at RCPT: of the recipient, of the sender, and those that are about the relay.
+//! Refusals at RCPT and after DATA: of the recipient, of the sender, of the email, and those that are about the relay.
 
 use human_oversight_client::types::{Deliverable, MailFault, MailState, NewApproval, Status};
 
@@ -43,6 +43,11 @@ async fn only_a_refusal_that_is_about_the_recipient_gives_an_approver_up() {
             Unavailable,
         ),
         ("503 5.5.1 Bad sequence of commands", Unavailable),
+        ("550 Your IP address is on our blacklist, <TO>", Unavailable),
+        (
+            "550 Domain example.com has exceeded the max emails per hour",
+            Unavailable,
+        ),
         ("550 5.1.1 <TO>: no such user", Refused),
         ("550 <TO>: no such user", Refused),
         ("550 5.1.10 Recipient not found", Refused),
@@ -62,6 +67,43 @@ async fn only_a_refusal_that_is_about_the_recipient_gives_an_approver_up() {
         assert_eq!(
             first_delivery(&approval),
             (state, Some(expected), Deliverable::None, status),
+            "{answer}"
+        );
+    }
+}
+
+/// Its recipient has been accepted by then.
+#[tokio::test]
+async fn after_data_only_a_refusal_that_is_about_the_email_gives_an_approver_up() {
+    use MailFault::{Misconfigured, Refused, Unavailable, Unclear};
+    for (answer, expected) in [
+        (
+            "554 Message rejected: Email address is not verified",
+            Unavailable,
+        ),
+        ("554 Sending paused for this account", Unavailable),
+        ("550 Domain has exceeded its quota", Unavailable),
+        ("550 5.4.5 Daily sending quota exceeded", Unavailable),
+        ("554 5.7.1 Message contains spam", Unavailable),
+        ("550 5.1.8 Sender address rejected", Misconfigured),
+        ("552 Message size exceeds the maximum", Refused),
+        ("552 5.3.4 Message too big", Refused),
+        ("550 5.1.1 No such user", Refused),
+        // Only a code of the second hundred says that the relay has taken the email.
+        ("354 Go on", Unclear),
+    ] {
+        let smtp = Smtp::start().await;
+        let gate = gate(&smtp, &[]).await;
+        smtp.fault(SmtpFault::DataAnswer(answer));
+        let approval = gate.client.submit(&for_alice()).await.unwrap();
+        let (state, status) = match expected {
+            Refused => (MailState::Failed, Status::Undeliverable),
+            _ => (MailState::Queued, Status::Pending),
+        };
+        let (found, fault, _, found_status) = first_delivery(&approval);
+        assert_eq!(
+            (found, fault, found_status),
+            (state, Some(expected), status),
             "{answer}"
         );
     }

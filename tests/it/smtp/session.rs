@@ -225,6 +225,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 fault,
                 SmtpFault::Data452
                     | SmtpFault::Data554
+                    | SmtpFault::DataAnswer(_)
                     | SmtpFault::DropAfterData
                     | SmtpFault::SilenceAfterData
             )
@@ -232,6 +233,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         match fault {
             Some(SmtpFault::Data452) => return self.reply("452 4.3.1 No room").await,
             Some(SmtpFault::Data554) => return self.reply("554 5.7.1 Not this mail").await,
+            Some(SmtpFault::DataAnswer(answer)) => return self.reply(answer).await,
             _ => self.server.seen.lock().unwrap().received.push(mail),
         }
         match fault {
