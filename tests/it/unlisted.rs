@@ -12,6 +12,7 @@ use crate::harness::{ALICE, BOB, Log, Mail, TestGate};
 use crate::operate::operate;
 use crate::people::{ESCALATED, payment};
 use crate::process::run;
+use crate::sign_in::ON;
 
 const CAROL: &str = "carol@example.com";
 const ERIN: &str = "erin@example.com";
@@ -182,12 +183,14 @@ async fn the_page_says_what_the_claim_refuses() {
         let gate = TestGate::with(&[]).await;
         let asked = gate.ask().await;
         approve(&gate, &asked, ALICE).await;
-        let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", list)]).await;
+        let sign_in = [("HO_REQUIRE_ENTRA_FOR", "Never *"), ON[1], ON[2]];
+        let list = ("HO_ALLOWED_APPROVERS", list);
+        let gate = TestGate::at(gate.dir, &[&sign_in[..], &[list]].concat()).await;
         let page = page_of(&gate, &asked, BOB).await;
         let words = "May no longer approve: alice@example.com.";
         assert!(
             page.contains(words) && page.contains("Waiting for the agent"),
-            "{list}: {page}"
+            "{list:?}: {page}"
         );
         let refused = gate
             .client
@@ -196,7 +199,7 @@ async fn the_page_says_what_the_claim_refuses() {
             .unwrap_err();
         assert!(
             refused.to_string().contains("may no longer approve"),
-            "{list}: {refused}"
+            "{list:?}: {refused}"
         );
     }
 }
