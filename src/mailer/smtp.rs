@@ -358,20 +358,17 @@ fn describe(error: &Error) -> String {
     }
 }
 
-/// The enhanced status code (RFC 3463) of a response, such as `5.1.1`: at the start of its text, or as `(#5.1.1)`.
+/// The enhanced status code (RFC 3463) of a response: `5.1.1`, `#5.1.1` or `(#5.1.1)`.
 fn enhanced_code(error: &Error) -> Option<String> {
     let text = error.to_string();
     let (_, response) = text.split_once("): ")?;
-    let first = response.split([' ', '\n']).next()?;
-    let in_brackets = response
-        .split_once("(#")
-        .and_then(|(_, it)| it.split_once(')'));
-    let is_code = |code: &&str| {
-        code.split('.').count() == 3
-            && code.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-            && code.len() <= 9
-    };
-    let code = Some(first).filter(is_code);
-    let code = code.or_else(|| in_brackets.map(|(code, _)| code).filter(is_code));
+    let words = response.split_whitespace();
+    let mut words = words.map(|word| word.trim_matches(['(', '#', ')']));
+    let code = words.find(|word| {
+        word.starts_with(['4', '5'])
+            && word.split('.').count() == 3
+            && word.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            && word.len() <= 9
+    });
     code.map(str::to_owned)
 }

@@ -43,6 +43,14 @@ async fn only_a_refusal_that_is_about_the_recipient_gives_an_approver_up() {
             Unavailable,
         ),
         ("503 5.5.1 Bad sequence of commands", Unavailable),
+        (
+            "550 #5.7.1 Your access to submit messages was rejected",
+            Unavailable,
+        ),
+        (
+            "550-Access denied\r\n550 5.7.1 Client host rejected",
+            Unavailable,
+        ),
         ("550 Your IP address is on our blacklist, <TO>", Unavailable),
         (
             "550 Domain example.com has exceeded the max emails per hour",
