@@ -44,6 +44,14 @@ pub(super) fn policy(
                 return None;
             }
         },
+        // Each policy has a line `version = 1`.
+        (None, Some(path)) if !path.contains('=') => {
+            errors.push(unusable(
+                TEXT,
+                "it must be the text of a policy; HO_POLICY_FILE takes the path of a file",
+            ));
+            return None;
+        }
         // As it is set, so that the digest is that of the text.
         (None, Some(text)) => (TEXT, None, raw(TEXT).unwrap_or(text)),
     };
@@ -120,6 +128,12 @@ mod tests {
         assert_eq!(
             found,
             faults.map(|fault| format!("HO_POLICY_FILE cannot be used: {path}, {fault}"))
+        );
+        assert_eq!(
+            errors(&[("HO_POLICY", path)]),
+            [
+                "HO_POLICY cannot be used: it must be the text of a policy; HO_POLICY_FILE takes the path of a file"
+            ]
         );
         let both = errors(&[("HO_POLICY", text), ("HO_POLICY_FILE", path)]);
         assert_eq!(
