@@ -79,7 +79,8 @@ pub(crate) struct PolicyFile {
     /// The policy, a TOML file
     file: PathBuf,
     /// Also check it, and the requests of a test, against the gate's settings in the environment (HO_ALLOWED_APPROVERS,
-    /// HO_IDENTITY, HO_REQUIRE_ENTRA_FOR, HO_AGENT_KEYS, HO_LOCAL, HO_DEFAULT_TIMEOUT)
+    /// HO_IDENTITY, HO_REQUIRE_ENTRA_FOR, HO_AGENT_KEYS, HO_DEFAULT_TIMEOUT), as those of a gate behind the Functions
+    /// host, or with HO_LOCAL=1 of local development
     #[arg(long)]
     settings: bool,
 }

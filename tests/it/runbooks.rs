@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use human_oversight::keys::keyring;
-use human_oversight_client::types::{Deliverable, Status};
+use human_oversight_client::types::{Deliverable, NewApproval, Status};
 use serde_json::json;
 
 use crate::azurite::{Table, azurite, fresh_table};
 use crate::backing_store;
 use crate::claim::claim;
-use crate::harness::{ALICE, Log, TestGate};
+use crate::harness::{ALICE, Log, TestGate, request};
 use crate::process::run;
 use crate::proxy::Proxy;
 
@@ -137,9 +137,15 @@ async fn a_damaged_row_is_found_kept_as_evidence_and_put_back_from_the_backup() 
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;
     let approval = gate.ask().await;
+    let of_another_agent = NewApproval {
+        agent_name: "OtherAgent".to_owned(),
+        correlation_id: Some(approval.correlation_id.clone()),
+        ..request()
+    };
+    gate.client.submit(&of_another_agent).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (copy, evidence) = (path("approvals.jsonl"), path("evidence.jsonl"));
+    let (copy, evidence) = (path("approvals-2026-11-23.jsonl"), path("evidence.jsonl"));
     assert_eq!(run(&settings, &["backup", &copy]).await.1, 0);
     let rows = Table::of(azurite().port, settings[2].1);
     let key = approval.correlation_id.as_str();
@@ -163,13 +169,17 @@ async fn a_damaged_row_is_found_kept_as_evidence_and_put_back_from_the_backup() 
     );
     // `az storage entity delete`
     rows.remove("UserManagerAgent", key).await;
-    // `grep -F`
-    let lines = std::fs::read_to_string(&copy).unwrap();
-    let is_it = |line: &&str| line.contains(&format!("\"RowKey\":\"{key}\""));
-    let line: Vec<&str> = lines.lines().filter(is_it).collect();
-    assert_eq!(line.len(), 1, "{lines}");
+    let mut lines = include_str!("../../docs/operations.md").lines();
+    let find = lines.find(|line| line.contains(" grep -F ")).unwrap();
+    let find = find.replace("CORRELATION_ID", key);
+    let find = find.replace("AGENT", "UserManagerAgent");
+    let mut shell = tokio::process::Command::new("sh");
+    shell.args(["-ec", &find]).current_dir(folder.path());
+    let done = crate::deadline::within(shell.output()).await.unwrap();
+    assert!(done.status.success(), "{find}: {done:?}");
     let row = path("row.jsonl");
-    std::fs::write(&row, line[0]).unwrap();
+    let found = std::fs::read_to_string(&row).unwrap();
+    assert_eq!(found.lines().count(), 1, "{found}");
     let (said, code) = run(&settings, &["restore", &row]).await;
     assert_eq!(code, 0, "{said}");
     let open = "1 rows were put back; 0 were there already and stay as they are; 0 were left out.\n\

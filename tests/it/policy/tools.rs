@@ -157,6 +157,14 @@ fn a_check_with_the_settings_is_as_strict_as_the_start_of_the_gate() {
     assert_eq!(code(&[]), 2, "names are not bound");
     assert_eq!(code(&[("HO_AGENT_KEYS", &keys)]), 0);
     assert_eq!(code(&[("HO_LOCAL", "1")]), 0);
+
+    // Settings that were copied to a machine without the host count as those of a gate behind it.
+    for place in ["docs/policy.md", "docs/command-line.md"] {
+        let words = std::fs::read_to_string(repository().join(place)).unwrap();
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_said = words.contains("as those of a gate behind the Functions host");
+        assert!(is_said, "{place}");
+    }
 }
 
 #[test]

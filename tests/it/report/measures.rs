@@ -9,7 +9,9 @@ use super::Files;
 use super::contract::{breaches, documented};
 use super::engine::{Computed, compute, load_coverage, load_rows};
 use super::model::{Item, Model};
-use super::rows::{PAYMENTS, RULES, add_foreign_rows, create_requests, decide_by_policy};
+use super::rows::{
+    PAYMENTS, REJECTIONS, RULES, add_foreign_rows, create_requests, decide_by_policy,
+};
 use crate::agent_identity;
 use crate::azurite::{self, azurite};
 use crate::backing_store;
@@ -157,6 +159,7 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
         }),
     );
     assert_columns(&computed, &all);
+    assert_reasons(&computed, &rows);
 
     // Every measure changes if one of its words is replaced.
     let (changed_model, originals) = replace_words(model);
@@ -317,6 +320,7 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
         ("Exception", json!(null)),
         ("Deadline (UTC)", json!(null)),
         ("Signed", json!(false)),
+        ("Decision reason", json!(null)),
     ] {
         let computed_value = computed.cell("p1", column);
         assert!(
@@ -355,6 +359,22 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
     let mut expected: Vec<&str> = expected.collect();
     expected.sort_unstable();
     assert_eq!(exceptions, expected);
+}
+
+/// Checks the reason of each rejection, by a person and by the policy.
+fn assert_reasons(computed: &Computed, rows: &[Value]) {
+    let reasons_of = |column: &str, value: &str| -> BTreeSet<String> {
+        let rows = rows.iter().filter(|row| row[column] == value);
+        rows.map(|row| computed.cell(row["RowKey"].as_str().unwrap(), "Decision reason"))
+            .map(|reason| reason.as_str().unwrap_or("blank").to_owned())
+            .collect()
+    };
+    let expected = REJECTIONS.map(|(_, reason)| reason.to_owned());
+    assert_eq!(reasons_of("AgentName", PAYMENTS), expected.into());
+    let denied = reasons_of("ActionDescription", "Erase an order");
+    assert_eq!(denied, ["Agents erase nothing.".to_owned()].into());
+    let approved = reasons_of("ExecutionStatus", "Lapsed");
+    assert_eq!(approved, ["blank".to_owned()].into());
 }
 
 /// Checks what is shown of the policy: the use of its rules, and the columns of the requests that it decided or asked

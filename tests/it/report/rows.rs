@@ -47,6 +47,28 @@ actions = ["Void *"]
 effect = "deny"
 reason = "Agents void nothing."
 "#;
+
+/// What people write with a rejection, and how the report shows it.
+pub(super) const REJECTIONS: [(&[(&str, &str)], &str); 5] = [
+    (&[("comment", "No.")], "No."),
+    (&[("preset", "Not needed")], "Not needed"),
+    (
+        &[("preset", "Not needed"), ("comment", "Ask HR.")],
+        "Not needed: Ask HR.",
+    ),
+    (
+        &[("revise", "Which shop?")],
+        "Asked for changes: Which shop?",
+    ),
+    (
+        &[
+            ("preset", "Not needed"),
+            ("comment", "Ask HR."),
+            ("revise", "Which shop?"),
+        ],
+        "Not needed: Ask HR.\nAsked for changes: Which shop?",
+    ),
+];
 const HOUR: Duration = Duration::from_secs(3_600);
 
 const fn minutes(minutes: u64) -> Duration {
@@ -128,17 +150,20 @@ pub(super) async fn create_requests(gate: &TestGate, settings: &[(&str, &str)]) 
     for _executing in 0..2 {
         claimed_after(minutes(1)).await;
     }
-    for by_identity in [true, false, false, false, false] {
+    for (number, (words, _)) in REJECTIONS.into_iter().enumerate() {
         let payment = NewApproval {
             agent_name: PAYMENTS.to_owned(),
             ..request()
         };
-        let payment = if by_identity {
+        let payment = if number == 0 {
             agent_identity::submit_request(gate, &payment).await
         } else {
             gate.client.submit(&payment).await.unwrap()
         };
-        gate.reject(&payment, ALICE, "No.").await;
+        let alice = gate.question(&payment, ALICE);
+        let form = [("decision", "reject"), ("code", alice.code.as_str())];
+        let answer = gate.decide(&alice, &[&form, words].concat()).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
     }
     let _waits_to_be_claimed = decided_after(minutes(1), ALICE).await;
     gate.ask().await
