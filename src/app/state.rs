@@ -10,13 +10,13 @@ use super::accounts::OwnerAccounts;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::calls::Calls;
 use super::changes::ChangeNotifier;
+use super::channel_sender::ChannelSender;
 use super::code_turns::CodeTurns;
 use super::error::Error;
 use super::index_rebuild::IndexRebuild;
 use super::last_reading::LastReading;
 use super::set_aside::SetAside;
 use super::sweep_record::LastSweep;
-use super::teller::Teller;
 use super::unseen_changes::UnseenChanges;
 use super::waits::Waits;
 use crate::config::Config;
@@ -59,7 +59,7 @@ pub struct App {
     pub last_sweep: LastSweep,
     pub index_rebuild: IndexRebuild,
     /// Tells channels.
-    pub teller: Teller,
+    pub channel_sender: ChannelSender,
     /// The channels that are switched off.
     pub last_off_channels: LastReading<BTreeSet<String>>,
     /// The changes of standing grants and pauses by this process.

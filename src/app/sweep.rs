@@ -17,7 +17,7 @@ use super::notify::BACKGROUND_SEND_TIMEOUT;
 use super::state::App;
 use super::sweep_report::SweepReport;
 use crate::domain::{Approval, Charge};
-use crate::store::{Due, DuePage, Place, StoreError, Versioned};
+use crate::store::{Cursor, Due, DuePage, StoreError, Versioned};
 use crate::values::{ApprovalId, Owner, Timestamp};
 
 /// The time for one sweep; the next one continues.
@@ -179,7 +179,7 @@ impl App {
     async fn collect_due(
         &self,
         started_at: Timestamp,
-        position: Option<Place>,
+        position: Option<Cursor>,
     ) -> Result<DuePage, StoreError> {
         let mut collected = self.store.due(started_at, position).await?;
         while collected.next.is_some() && collected.due.len() < COLLECTED {

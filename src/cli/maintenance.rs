@@ -7,7 +7,7 @@ use human_oversight::config::{StoreConfig, TableSettings};
 use human_oversight::keys::keyring::{self, NamedKey};
 use human_oversight::keys::{LinkKeys, ReceiptKeys};
 use human_oversight::store::{
-    EMBEDDED_FILE, Place, Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow,
+    Cursor, EMBEDDED_FILE, Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow,
 };
 use human_oversight::values::Clock;
 
@@ -84,7 +84,10 @@ pub(crate) enum Access {
 /// # Errors
 /// Then, for a command that writes; or when the store cannot be read.
 pub(crate) async fn check_clock(store: &Store, access: Access) -> anyhow::Result<()> {
-    store.look().await.context("the table cannot be read")?;
+    store
+        .try_reading()
+        .await
+        .context("the table cannot be read")?;
     let Some(difference) = store.clock_difference().filter(|it| it.is_wrong()) else {
         return Ok(());
     };
@@ -106,7 +109,7 @@ pub(crate) async fn for_each_row(
     store: &Store,
     visit: impl AsyncFnMut(StoredRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    for_each(async |place| store.all(place).await, "table", visit).await
+    for_each(async |cursor| store.all(cursor).await, "table", visit).await
 }
 
 /// As [`for_each_row`], with the rows of the standing table.
@@ -114,7 +117,7 @@ pub(crate) async fn for_each_standing_row(
     store: &Store,
     visit: impl AsyncFnMut(StoredStandingRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let page = async |place| store.all_standing(place).await;
+    let page = async |cursor| store.all_standing(cursor).await;
     for_each(page, "standing table", visit).await
 }
 
@@ -123,24 +126,24 @@ pub(crate) async fn for_each_decided_row(
     store: &Store,
     visit: impl AsyncFnMut(StoredDecidedRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let page = async |place| store.all_decided(place).await;
+    let page = async |cursor| store.all_decided(cursor).await;
     for_each(page, "table of decisions", visit).await
 }
 
 async fn for_each<Row>(
-    page: impl AsyncFn(Option<Place>) -> Result<(Vec<Row>, Option<Place>), StoreError>,
+    page: impl AsyncFn(Option<Cursor>) -> Result<(Vec<Row>, Option<Cursor>), StoreError>,
     table: &str,
     mut visit: impl AsyncFnMut(Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut place = None;
+    let mut cursor = None;
     loop {
-        let read = page(place).await;
+        let read = page(cursor).await;
         let (rows, next) = read.with_context(|| format!("the {table} cannot be read"))?;
         for row in rows {
             visit(row).await?;
         }
-        place = next;
-        if place.is_none() {
+        cursor = next;
+        if cursor.is_none() {
             return Ok(());
         }
     }

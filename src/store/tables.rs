@@ -35,7 +35,7 @@ use serde_json::{Map, Value};
 
 use super::entry::IndexEntry;
 use super::error::StoreError;
-use super::listing::{Place, RawRow, StoredRow};
+use super::listing::{Cursor, RawRow, StoredRow};
 use super::row::{Columns, Keys, Row};
 use super::versioned::ETag;
 use crate::values::{ApprovalId, Timestamp};
@@ -161,8 +161,8 @@ impl Tables {
     /// A page of all rows, in the order of their keys.
     pub(super) async fn all(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         self.list(QUERY, || self.approvals.query(), from)
             .await
             .map_err(StoreError::from)
@@ -171,8 +171,8 @@ impl Tables {
     /// The same; none without the table.
     pub(super) async fn all_or_none(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         match self.list(QUERY, || self.approvals.query(), from).await {
             Err(fault) if fault.is_code("TableNotFound") => Ok((Vec::new(), None)),
             listed => Ok(listed?),
@@ -184,13 +184,13 @@ impl Tables {
         &self,
         policy: RetryPolicy,
         query: impl Fn() -> QueryEntityBuilder,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), Fault> {
-        let from = from.map(|place| place.keys);
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), Fault> {
+        let from = from.map(|cursor| cursor.keys);
         let (sent, _) =
             with_retry(policy, || first_page(beginning_at(query(), from.as_ref()))).await;
         let page = sent?;
-        let next = page.continuation().map(|keys| Place { due: None, keys });
+        let next = page.continuation().map(|keys| Cursor { due: None, keys });
         let rows = page.entities.into_iter().map(|mut entity| {
             let text = |name| {
                 let text = entity.get(name).and_then(Value::as_str);
