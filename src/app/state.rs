@@ -81,7 +81,8 @@ impl App {
         }
     }
 
-    /// The same for what a request is by the time alone: another machine, whose clock is right, may say otherwise.
+    /// Fails while the clock of this machine is that far off, where a request has ended by the time alone: a machine whose
+    /// clock is right may say otherwise.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -124,7 +125,7 @@ impl App {
         self.update_announced(row, None, transition).await
     }
 
-    /// The same for a decision that may be announced. After a conflict it is not any more.
+    /// As [`App::update`], for a decision that may be announced. After a conflict it no longer is.
     pub(super) async fn update_announced<T>(
         &self,
         mut row: Versioned,

@@ -1,6 +1,6 @@
-//! `human-oversight index rebuild`: keeps the decisions of all requests for later ones, as the gate does since it has
-//! the table of decisions; `index rebuild-lists`: the same for the lists
-//! of people who sign in; and `index rebuild-due`: writes the due index as the rows name it.
+//! `human-oversight index rebuild`: keeps the decisions of all requests for later ones, as the gate does
+//! since it has the table of decisions; `index rebuild-lists`: the same for the lists of people who sign in;
+//! and `index rebuild-due`: writes the due index as the rows name it.
 
 use std::fmt::Display;
 use std::process::ExitCode;

@@ -74,7 +74,7 @@ pub(crate) async fn ensure_standing_is_kept(store: &Store) -> anyhow::Result<()>
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Reads,
-    /// It also judges by the time what it writes.
+    /// What it writes depends on the time.
     Writes,
 }
 
@@ -82,7 +82,7 @@ pub(crate) enum Access {
 /// date nothing, a command that reads says so.
 ///
 /// # Errors
-/// Then, for a command that writes; or when the store cannot be read.
+/// When the clock is that far off and the command writes, or when the store cannot be read.
 pub(crate) async fn check_clock(store: &Store, access: Access) -> anyhow::Result<()> {
     store
         .try_reading()
@@ -121,7 +121,7 @@ pub(crate) async fn for_each_standing_row(
     for_each(page, "standing table", visit).await
 }
 
-/// The same for the rows of the table of decisions.
+/// As [`for_each_row`], with the rows of the table of decisions.
 pub(crate) async fn for_each_decided_row(
     store: &Store,
     visit: impl AsyncFnMut(StoredDecidedRow) -> anyhow::Result<()>,
@@ -163,7 +163,7 @@ pub(crate) fn link_keys(settings: &TableSettings) -> anyhow::Result<Option<Arc<L
     Ok(keys.context("HO_LINK_KEYS cannot be used")?.map(Arc::new))
 }
 
-/// The same for commands that need them.
+/// As [`link_keys`], for commands that need them.
 pub(crate) fn required_link_keys(settings: &TableSettings) -> anyhow::Result<Arc<LinkKeys>> {
     let missing = "without HO_LINK_KEYS it cannot be told which rows are sound";
     link_keys(settings)?.context(missing)

@@ -127,7 +127,8 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
     operation.ok_or(Error::Bug)?
 }
 
-/// Reads what a command demands. What is missing or malformed is an error of the fields, and reported before what cannot be used.
+/// Reads what a command demands. What is missing or malformed is an error of the fields, and reported before what cannot
+/// be used.
 fn operation(command: Command, fields: &mut Fields) -> Option<Result<Operation, Error>> {
     Some(match command {
         Command::Pause => {

@@ -69,7 +69,7 @@ impl Backend {
         }
     }
 
-    /// The same for all rows; none without the table.
+    /// As [`Self::list_standing_of`], of all partitions; none without the table.
     pub(super) async fn list_standing(
         &self,
         from: Option<Cursor>,

@@ -31,7 +31,8 @@ pub struct DecidedBefore {
 pub struct StoredDecidedRow {
     /// Partition key and row key.
     pub keys: (String, String),
-    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of the gate.
+    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of
+    /// the gate.
     pub columns: Map<String, Value>,
     /// Why it cannot be trusted. Without keys none is.
     pub checked: Result<(), StoreError>,

@@ -90,7 +90,7 @@ impl Store {
         }
     }
 
-    /// The same store with other settings for rows.
+    /// The store with other settings for rows.
     #[must_use]
     pub fn with_rows(self, rows: RowSettings) -> Self {
         Self {

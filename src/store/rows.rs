@@ -218,7 +218,7 @@ impl Store {
         self.replace_announced(row, due, None).await
     }
 
-    /// The same for a row whose decision may be announced.
+    /// As [`Store::replace`], for a row whose decision may be announced.
     ///
     /// # Errors
     /// As [`Store::replace`].

@@ -67,7 +67,8 @@ pub struct StoredStandingRow {
     pub keys: (String, String),
     /// The kind, if it is a known one.
     pub kind: Option<StandingKind>,
-    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of the gate.
+    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of
+    /// the gate.
     pub columns: Map<String, Value>,
     /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`], and not the damaged id of the gate.
     pub row: Option<Result<StandingRow, StoreError>>,
@@ -150,7 +151,7 @@ impl Store {
         rows.into_iter().collect()
     }
 
-    /// The same, with the error of each row that cannot be trusted.
+    /// As [`Store::standing_of`], with the error of each row that cannot be trusted.
     ///
     /// # Errors
     /// The store's own.

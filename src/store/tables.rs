@@ -1,9 +1,10 @@
 //! The store of production: Azure Table Storage (or Azurite).
 //!
-//! The table `approvals` has one row for each request; `openapprovals` has one small entry for each
-//! request that the sweep must process, under the key that its row names. An entry is written before the
-//! row that names it, removed after the row no longer names it, and never later than its row. So an orphaned entry costs one read, and no due row is ever missing from the index.
-//! `standingapprovals` has sealed rows that are not requests, and `decidedapprovals` one for each decision.
+//! The table `approvals` has one row for each request; `openapprovals` has one small entry for each request that the
+//! sweep must process, under the key that its row names. An entry is written before the row that names it, removed
+//! after the row no longer names it, and never later than its row. So an orphaned entry costs one read, and no due row
+//! is ever missing from the index. `standingapprovals` has sealed rows that are not requests, and `decidedapprovals`
+//! one for each decision.
 //!
 //! The client library is `azure_data_tables` 0.21, which is no longer developed; the modules here work
 //! around its known faults. An official one would replace this file and its folder.
@@ -168,7 +169,7 @@ impl Tables {
             .map_err(StoreError::from)
     }
 
-    /// The same; none without the table.
+    /// As [`Self::all`]; none without the table.
     pub(super) async fn all_or_none(
         &self,
         from: Option<Cursor>,
@@ -321,7 +322,7 @@ impl Tables {
         (sent.map(|etag| ETag(etag.to_string())), tries)
     }
 
-    /// The same as [`with_retry`] for what can be the first to miss a table.
+    /// As [`with_retry`], for what can be the first to miss a table.
     async fn with_retry_or_create<T, F>(&self, send: impl Fn() -> F) -> (Result<T, Fault>, u32)
     where
         F: Future<Output = azure_core_legacy::Result<T>>,
