@@ -225,9 +225,10 @@ impl App {
             return Ok(Emails::default());
         };
         let row = self.check_receipt(row)?;
-        // Before the write that can end its being due: the process that stored the decision may have died.
+        // First, since the write below can clear the due time, and the process that stored the decision may have died before
+        // it kept it.
         let mut is_kept = self.keep_for_later(&row.approval).await;
-        // Also after an error: a write before it may have ended that.
+        // Even after an error: its first write may have cleared the due time.
         let applied = self.apply_due(row, &mut is_kept).await;
         if !is_kept {
             self.keep_decision_later(id).await?;
