@@ -84,7 +84,8 @@ pub fn json(value: &Value) -> String {
     json_with_marks(value, |_| false)
 }
 
-/// The same where texts with such names are none of the value's, but stand for what is not shown: they have no quotes.
+/// As [`json`], but a text that `is_marked` is not part of the value: it stands for what is not shown, and has no
+/// quotes.
 pub fn json_with_marks(value: &Value, is_marked: fn(&str) -> bool) -> String {
     let mut out = String::new();
     write_json(value, is_marked, 0, &mut out);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
 use super::calls::Calls;
+use super::channel_sender::ChannelSender;
 use super::code_turns::CodeTurns;
 use super::index_rebuild::IndexRebuild;
 use super::last_reading::LastReading;
 use super::set_aside::SetAside;
 use super::state::App;
 use super::sweep_record::LastSweep;
-use super::teller::Teller;
 use super::unseen_changes::UnseenChanges;
 use crate::channels::Sender;
 use crate::config::{Config, ConfigError, StoreConfig};
@@ -105,7 +105,7 @@ impl App {
             set_aside: SetAside::default(),
             last_sweep: LastSweep::default(),
             index_rebuild: IndexRebuild::default(),
-            teller: Teller::new(sender.map_err(AssembleError::Http)?),
+            channel_sender: ChannelSender::new(sender.map_err(AssembleError::Http)?),
             last_off_channels: LastReading::of_off_channels(),
             people: config.people(),
             unseen_changes: UnseenChanges::default(),

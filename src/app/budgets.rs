@@ -153,7 +153,7 @@ impl App {
 /// The charge for asking these people.
 pub(super) fn emails_to(approvers: Vec<&Approver>) -> Charge {
     let names = approvers.into_iter().map(|approver| {
-        let person = sha256(approver.address.person().as_bytes());
+        let person = sha256(approver.address.name().as_bytes());
         hex(&person[..4])
     });
     Charge::Emails(names.collect())

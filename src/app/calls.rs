@@ -43,7 +43,7 @@ impl Calls {
         ending.wait_for(|is_ending| *is_ending).await.ok();
     }
 
-    /// Runs a task for which no call waits, but the end of the process.
+    /// Runs a task in the background: no call waits for it, but [`Calls::settle`] does.
     pub(super) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         let task = Task(self.tasks.clone());
         self.tasks.send_modify(|count| *count += 1);

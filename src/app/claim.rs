@@ -17,7 +17,7 @@ impl App {
     /// Claims an approval. It is granted once; the same `nonce` gets it again.
     ///
     /// # Errors
-    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, the
+    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed,
     /// a person who approved may no longer approve, or it is paused.
     pub async fn claim(
         self: &Arc<Self>,

@@ -42,7 +42,7 @@ pub(super) struct CodeHold {
 
 /// The name of a person's row.
 pub(super) fn name_of(address: &Address) -> String {
-    hex(&sha256(address.person().as_bytes()))
+    hex(&sha256(address.name().as_bytes()))
 }
 
 impl App {

@@ -18,7 +18,7 @@ impl App {
         }
     }
 
-    /// The same for the emails of these attempts; nothing is read if none of them asks.
+    /// As [`App::earlier`], for the emails of these attempts; nothing is read if none of them asks.
     pub(super) async fn earlier_for(
         &self,
         approval: &Approval,

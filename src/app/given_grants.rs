@@ -21,7 +21,7 @@ pub enum GivenGrant {
 
 /// What the rows have of the grant that was given with a request.
 enum Found {
-    /// It, and the name of its row.
+    /// The grant, and the name of its row.
     Own(String, HeldGrant),
     /// The last one for exactly the same that was given with another request.
     Other(HeldGrant),

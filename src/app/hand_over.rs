@@ -63,8 +63,9 @@ impl App {
 
     /// The people to whom an approver may hand their seat: of the groups that were asked for it, as the policy has them
     /// today, and of the operator's list, without its patterns. Those who are in the plan, the person for whom the agent
-    /// acts, and those who are absent now, are not among them, by any of their addresses. The seat of someone who must have
-    /// a group or role of the directory goes to others who must, also from who substitutes them. None where the approver has nothing to hand over.
+    /// acts, and those who are absent now, are not among them, by any of their addresses. The seat of someone who must
+    /// have a group or role of the directory goes to others who must, also from who substitutes them. None where the
+    /// approver has nothing to hand over.
     pub fn receivers(
         &self,
         approval: &Approval,
@@ -100,7 +101,6 @@ impl App {
             if !is_excluded
                 && !is_offered
                 && list.allows(address)
-                && approval.may_receive(address)
                 && (!takes_group || self.takes_group(address))
                 && !is_absent()
             {

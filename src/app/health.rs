@@ -47,7 +47,7 @@ impl App {
     pub async fn health(&self) -> Health {
         let store = &self.store;
         let looked = async {
-            let both = tokio::try_join!(store.look(), store.ensure_standing_is_whole());
+            let both = tokio::try_join!(store.try_reading(), store.ensure_standing_is_whole());
             both.map(drop)
         };
         let (looked, is_whole, swept) =

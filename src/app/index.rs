@@ -30,16 +30,16 @@ impl App {
                 tracing::error!("the due index was lost: it is being rebuilt");
             }
             *progress = Some(Progress {
-                place: None,
+                cursor: None,
                 entries: 0,
                 was_lost: has_swept,
             });
         }
         while let Some(under_way) = progress.as_mut() {
-            let (entries, next) = self.store.rebuild_index(under_way.place.clone()).await?;
+            let (entries, next) = self.store.rebuild_index(under_way.cursor.clone()).await?;
             under_way.entries += entries;
-            under_way.place = next;
-            if under_way.place.is_none() {
+            under_way.cursor = next;
+            if under_way.cursor.is_none() {
                 let (entries, was_lost) = (under_way.entries, under_way.was_lost);
                 if was_lost {
                     tracing::warn!(entries, "the due index was rebuilt");

@@ -5,7 +5,7 @@ use human_oversight_protocol::types::KeySet;
 use super::trust::{Distrust, check_request, check_standing};
 use crate::domain::{Approval, Delivery, DeliveryState};
 use crate::keys::{ReceiptKeys, receipt};
-use crate::store::{Place, Store, StoreError};
+use crate::store::{Cursor, Store, StoreError};
 use crate::values::Timestamp;
 use crate::values::word::words;
 
@@ -32,9 +32,9 @@ pub struct DamagedRow {
 
 /// Where a listing goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct TableCursor {
     table: Table,
-    place: Option<Place>,
+    cursor: Option<Cursor>,
 }
 
 /// A page of a listing.
@@ -46,7 +46,7 @@ pub struct Inspected {
     /// Requests that cannot be read or trusted, in a listing that does not name them; each may belong there.
     pub unreadable: usize,
     /// `None` at the end.
-    pub next: Option<Position>,
+    pub next: Option<TableCursor>,
 }
 
 words! {
@@ -67,15 +67,15 @@ pub async fn inspect(
     store: &Store,
     keys: Option<&ReceiptKeys>,
     what: Inspection,
-    from: Option<Position>,
+    from: Option<TableCursor>,
     now: Timestamp,
 ) -> Result<Inspected, StoreError> {
-    let Position { table, place } = from.unwrap_or_default();
+    let TableCursor { table, cursor } = from.unwrap_or_default();
     let keys = keys.map(ReceiptKeys::public);
     let mut found = Inspected::default();
     let next = match table {
         Table::Requests => {
-            let (page, next) = store.all(place).await?;
+            let (page, next) = store.all(cursor).await?;
             for row in page {
                 match (what, row.approval) {
                     (Inspection::Open, Ok(approval)) if approval.is_open(now) => {
@@ -94,14 +94,14 @@ pub async fn inspect(
             next
         }
         Table::Standing => {
-            let (page, next) = store.all_standing(place).await?;
+            let (page, next) = store.all_standing(cursor).await?;
             for row in page {
                 found.add("standing row", &row.keys, check_standing(&row, keys));
             }
             next
         }
         Table::Decided => {
-            let (page, next) = store.all_decided(place).await?;
+            let (page, next) = store.all_decided(cursor).await?;
             for row in page {
                 let checked = row.checked.map_err(Distrust::from);
                 found.add("kept decision", &row.keys, checked);
@@ -109,7 +109,7 @@ pub async fn inspect(
             next
         }
         Table::Due => {
-            let page = store.due(now, place).await?;
+            let page = store.due(now, cursor).await?;
             let foreign = page.due.into_iter().filter_map(|due| due.id.err());
             found.damaged.extend(foreign.map(|row| DamagedRow {
                 table: "due entry",
@@ -120,11 +120,11 @@ pub async fn inspect(
         }
     };
     found.next = match next {
-        Some(place) => Some(Position {
+        Some(cursor) => Some(TableCursor {
             table,
-            place: Some(place),
+            cursor: Some(cursor),
         }),
-        None if what == Inspection::Damaged => table.next().map(Position::beginning),
+        None if what == Inspection::Damaged => table.next().map(TableCursor::beginning),
         None => None,
     };
     Ok(found)
@@ -167,32 +167,35 @@ impl Inspected {
     }
 }
 
-impl Position {
+impl TableCursor {
     fn beginning(table: Table) -> Self {
-        Self { table, place: None }
+        Self {
+            table,
+            cursor: None,
+        }
     }
 
-    /// The position as a text, for [`Position::decode`].
+    /// The cursor as a text, for [`TableCursor::decode`].
     pub fn encode(&self) -> String {
-        let place = self.place.as_ref().map(Place::encode).unwrap_or_default();
-        format!("{}:{place}", self.table.word())
+        let cursor = self.cursor.as_ref().map(Cursor::encode).unwrap_or_default();
+        format!("{}:{cursor}", self.table.word())
     }
 
-    /// `None` if it is no position.
+    /// `None` if it is no such cursor.
     pub fn decode(text: &str) -> Option<Self> {
-        let (word, place) = text.split_once(':')?;
+        let (word, cursor) = text.split_once(':')?;
         let table = Table::from_word(word)?;
-        Some(match place {
+        Some(match cursor {
             "" => Self::beginning(table),
-            place => Self {
+            cursor => Self {
                 table,
-                place: Some(Place::decode(place)?),
+                cursor: Some(Cursor::decode(cursor)?),
             },
         })
     }
 }
 
-impl Default for Position {
+impl Default for TableCursor {
     fn default() -> Self {
         Self::beginning(Table::Requests)
     }

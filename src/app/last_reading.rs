@@ -18,7 +18,7 @@ struct Last<T: ?Sized> {
 
 impl<T: ?Sized> LastReading<T> {
     /// A reading counts for this long.
-    pub(super) const fn for_at_most(longest: Duration) -> Self {
+    pub(super) fn for_at_most(longest: Duration) -> Self {
         let last = Last {
             reading: None,
             cleared_at: None,

@@ -140,8 +140,8 @@ impl App {
         Ok(row)
     }
 
-    /// The same in its own task: the person who voted does not wait for it. What is not sent, the sweep sends
-    /// when its lease ends. Returns the approval as it is before.
+    /// As [`App::notify`], in a background task: the caller does not wait for it. What is not sent, the sweep sends when its
+    /// lease ends. Returns the approval as it was before.
     pub(super) fn notify_in_background(
         self: &Arc<Self>,
         row: Versioned,

@@ -24,7 +24,7 @@ pub async fn off_channels(store: &Store) -> Result<BTreeMap<String, Timestamp>, 
     Ok(look_for_off_channels(store).await?)
 }
 
-/// The same for a check, which prepares no table.
+/// As [`off_channels`], for a check, which prepares no table.
 ///
 /// # Errors
 /// The store's own.

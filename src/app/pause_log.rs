@@ -1,5 +1,5 @@
-//! The row of what channels get of pauses. The rows of pauses themselves know nothing of it: each look compares those that
-//! stand with those that stood, so that what the command line did, or a process that died, is found by the next one.
+//! The row of what channels get of pauses. The rows of pauses themselves know nothing of it: each observation compares the
+//! pauses that stand with those that stood, so that the next one finds what the command line did, or a process that died.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::values::Timestamp;
 /// The row's name.
 const NAME: &str = "all";
 
-/// Adds an event for each pause that was set or has ended since the last look. Without `channels`, which only the gate
+/// Adds an event for each pause that was set or has ended since the last observation. Without `channels`, which only the gate
 /// knows, they are those of the row; where there is no row, no channel gets pauses.
 ///
 /// # Errors
@@ -29,7 +29,7 @@ pub(super) async fn observe(
         if row.is_none() && channels.is_none() {
             return Ok(());
         }
-        // After the row, so that a write on what is older than the last look is a conflict.
+        // After the row, so that a write on what is older than the last observation is a conflict.
         let standing = pause_rows::standing(store).await?;
         let (mut log, row) = row.unwrap_or_else(new);
         let before = log.clone();

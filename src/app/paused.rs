@@ -37,7 +37,7 @@ impl App {
         Ok(pauses)
     }
 
-    /// The same, read at most 5 s ago.
+    /// As [`App::pauses`], read at most 5 s ago.
     ///
     /// # Errors
     /// As [`App::pauses`].

@@ -114,12 +114,12 @@ pub async fn executing(
 ) -> Result<Executing, StoreError> {
     // What is executing is due at some time, for its outcome.
     let end_of_time = Timestamp::from_unix_millis(0).expect("1970") + Duration::MAX;
-    let (mut ids, mut place) = (BTreeSet::new(), None);
+    let (mut ids, mut cursor) = (BTreeSet::new(), None);
     loop {
-        let page = store.due(end_of_time, place).await?;
+        let page = store.due(end_of_time, cursor).await?;
         ids.extend(page.due.into_iter().filter_map(|due| due.id.ok()));
-        place = page.next;
-        if place.is_none() {
+        cursor = page.next;
+        if cursor.is_none() {
             break;
         }
     }

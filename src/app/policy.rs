@@ -1,6 +1,5 @@
 //! What the operator's policy says about a submitted request.
 
-use std::num::NonZeroU8;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -210,15 +209,14 @@ fn required(
     };
     let mut stages = Vec::with_capacity(requirement.stages.len());
     for asks in &requirement.stages {
-        let asks = asks.iter().map(|ask| {
-            Some(domain::Ask {
-                members: indexes(&ask.members.iter().collect::<Vec<_>>()),
-                from: ask.from.name().to_owned(),
-                needed: NonZeroU8::new(ask.needed)?,
-            })
+        let asks = asks.iter().map(|ask| domain::Ask {
+            members: indexes(&ask.members.iter().collect::<Vec<_>>()),
+            from: ask.from.name().to_owned(),
+            needed: ask.needed,
         });
-        let asks = asks.collect::<Option<_>>().ok_or(Error::Bug)?;
-        stages.push(Stage { asks });
+        stages.push(Stage {
+            asks: asks.collect(),
+        });
     }
     let escalation = requirement.escalate.as_ref();
     let escalation = escalation.filter(|_| !escalated.is_empty());
@@ -233,7 +231,7 @@ fn required(
         stages,
         escalation,
         substitutes,
-        rejections: NonZeroU8::new(requirement.rejections).ok_or(Error::Bug)?,
+        rejections: requirement.rejections,
         sign_in: requirement.sign_in,
         comment: requirement.comment,
         not_before: requirement.not_before.unwrap_or_default(),

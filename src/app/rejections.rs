@@ -159,7 +159,7 @@ impl App {
     /// Lets the content of a rejected request be asked again, as [`lift_rejection`].
     ///
     /// # Errors
-    /// The same.
+    /// As [`lift_rejection`].
     pub async fn lift_rejection(&self, id: &ApprovalId) -> Result<bool, Error> {
         let done = lift_rejection(&self.store, id, self.now()).await?;
         let id = id.to_string();

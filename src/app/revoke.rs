@@ -91,7 +91,7 @@ impl App {
     /// Revokes an approval for the operator, as [`revoke_for_operator`].
     ///
     /// # Errors
-    /// The same.
+    /// As [`revoke_for_operator`].
     pub async fn revoke_for_operator(
         self: &Arc<Self>,
         id: &ApprovalId,

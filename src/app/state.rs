@@ -10,13 +10,13 @@ use super::accounts::OwnerAccounts;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::calls::Calls;
 use super::changes::ChangeNotifier;
+use super::channel_sender::ChannelSender;
 use super::code_turns::CodeTurns;
 use super::error::Error;
 use super::index_rebuild::IndexRebuild;
 use super::last_reading::LastReading;
 use super::set_aside::SetAside;
 use super::sweep_record::LastSweep;
-use super::teller::Teller;
 use super::unseen_changes::UnseenChanges;
 use super::waits::Waits;
 use crate::config::Config;
@@ -59,7 +59,7 @@ pub struct App {
     pub last_sweep: LastSweep,
     pub index_rebuild: IndexRebuild,
     /// Tells channels.
-    pub teller: Teller,
+    pub channel_sender: ChannelSender,
     /// The channels that are switched off.
     pub last_off_channels: LastReading<BTreeSet<String>>,
     /// The changes of standing grants and pauses by this process.
@@ -81,7 +81,8 @@ impl App {
         }
     }
 
-    /// The same for what a request is by the time alone: another machine, whose clock is right, may say otherwise.
+    /// Fails while the clock of this machine is that far off, where a request has ended by the time alone: a machine whose
+    /// clock is right may say otherwise.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -124,7 +125,7 @@ impl App {
         self.update_announced(row, None, transition).await
     }
 
-    /// The same for a decision that may be announced. After a conflict it is not any more.
+    /// As [`App::update`], for a decision that may be announced. After a conflict it no longer is.
     pub(super) async fn update_announced<T>(
         &self,
         mut row: Versioned,

@@ -30,7 +30,7 @@ pub struct Submission {
     pub callback: Option<Callback>,
     /// The digest of the body, which identifies a repeat.
     pub digest: Digest,
-    /// The same with members that are `null`, as in the rows of earlier versions.
+    /// The digest of the body with its members that are `null`, as in the rows of earlier versions.
     pub digest_as_sent: Digest,
     /// What the caller presents.
     pub credential: AgentCredential,

@@ -17,7 +17,7 @@ use super::notify::BACKGROUND_SEND_TIMEOUT;
 use super::state::App;
 use super::sweep_report::SweepReport;
 use crate::domain::{Approval, Charge};
-use crate::store::{Due, DuePage, Place, StoreError, Versioned};
+use crate::store::{Cursor, Due, DuePage, StoreError, Versioned};
 use crate::values::{ApprovalId, Owner, Timestamp};
 
 /// The time for one sweep; the next one continues.
@@ -179,7 +179,7 @@ impl App {
     async fn collect_due(
         &self,
         started_at: Timestamp,
-        position: Option<Place>,
+        position: Option<Cursor>,
     ) -> Result<DuePage, StoreError> {
         let mut collected = self.store.due(started_at, position).await?;
         while collected.next.is_some() && collected.due.len() < COLLECTED {
@@ -225,9 +225,10 @@ impl App {
             return Ok(Emails::default());
         };
         let row = self.check_receipt(row)?;
-        // Before the write that can end its being due: the process that stored the decision may have died.
+        // First, since the write below can clear the due time, and the process that stored the decision may have died before
+        // it kept it.
         let mut is_kept = self.keep_for_later(&row.approval).await;
-        // Also after an error: a write before it may have ended that.
+        // Even after an error: its first write may have cleared the due time.
         let applied = self.apply_due(row, &mut is_kept).await;
         if !is_kept {
             self.keep_decision_later(id).await?;

@@ -7,10 +7,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::channel_sender::COOL_DOWN;
 use super::error::Error;
 use super::notify::Leased;
 use super::state::App;
-use super::teller::REST;
 use crate::channels::{Channel, ChannelError, Message, Receiver, event};
 use crate::domain::{
     Approval, ChannelAttempt, ChannelEvent, ChannelReadiness, ChannelResult, DeliveryFault,
@@ -52,7 +52,7 @@ impl App {
         let channel = self.channel(name);
         ChannelReadiness {
             shows_state: channel.is_some_and(|it| matches!(it.receiver, Receiver::Teams)),
-            rests: self.teller.rest_of(name, now),
+            cool_down: self.channel_sender.cool_down_left(name, now),
         }
     }
 
@@ -146,13 +146,13 @@ impl App {
                     cause,
                     "whether a channel is off cannot be read"
                 );
-                return ChannelResult::Postponed(REST);
+                return ChannelResult::Postponed(COOL_DOWN);
             }
         }
-        if let Some(rest) = self.teller.rest_of(name, now) {
-            return ChannelResult::Postponed(rest);
+        if let Some(left) = self.channel_sender.cool_down_left(name, now) {
+            return ChannelResult::Postponed(left);
         }
-        let Some(sender) = &self.teller.sender else {
+        let Some(sender) = &self.channel_sender.sender else {
             return ChannelResult::Off;
         };
         let is_awaited = attempt.event == 1 && attempt.number == 1;
@@ -161,7 +161,7 @@ impl App {
         let sent = sender.send(channel, message, now, timeout).await;
         let is_slow = began_at.elapsed() > SLOW;
         if is_slow || matches!(sent, Err(ChannelError::Unreachable(_))) {
-            self.teller.rest(name, self.now());
+            self.channel_sender.cool_down(name, self.now());
         }
         if is_slow {
             tracing::warn!(

@@ -80,9 +80,9 @@ impl App {
                 // In its own task, so that a panic does not end the loop.
                 let finding = tokio::spawn(finding.in_current_span());
                 if let Ok(grants) = finding.await {
-                    let teller = app.clone();
+                    let sender = app.clone();
                     let until = Instant::now() + TELL_WITHIN;
-                    let telling = async move { teller.tell_standing(grants, until).await };
+                    let telling = async move { sender.tell_standing(grants, until).await };
                     app.calls.in_background(telling);
                 }
                 if app.unseen_changes.are_seen(count) {

@@ -1,5 +1,5 @@
-//! `human-oversight backup` and `restore`: copies the table, the standing table and the table of decisions into a file, and restores
-//! rows from it.
+//! `human-oversight backup` and `restore`: copies the table, the standing table and the table of decisions into a file,
+//! and restores rows from it.
 //!
 //! Each line is a row in JSON, with the service's type annotations, and with the gate and the table that a
 //! row MAC of version 2 covers. The due index is not copied: `restore` rebuilds it.

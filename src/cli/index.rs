@@ -1,6 +1,6 @@
-//! `human-oversight index rebuild`: keeps the decisions of all requests for later ones, as the gate does since it has
-//! the table of decisions; `index rebuild-lists`: the same for the lists
-//! of people who sign in; and `index rebuild-due`: writes the due index as the rows name it.
+//! `human-oversight index rebuild`: keeps the decisions of all requests for later ones, as the gate does
+//! since it has the table of decisions; `index rebuild-lists`: the same for the lists of people who sign in;
+//! and `index rebuild-due`: writes the due index as the rows name it.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -147,13 +147,13 @@ async fn rebuild_due(settings: TableSettings, clock: Clock) -> anyhow::Result<Ex
     }
     // With keys, the entries have the hashes of people too.
     let store = open(&settings, 0, clock, link_keys(&settings)?)?;
-    let (mut entries, mut place) = (0, None);
+    let (mut entries, mut cursor) = (0, None);
     loop {
-        let written = store.rebuild_index(place).await;
+        let written = store.rebuild_index(cursor).await;
         let (count, next) = written.context("the due index cannot be written")?;
         entries += count;
-        place = next;
-        if place.is_none() {
+        cursor = next;
+        if cursor.is_none() {
             break;
         }
     }

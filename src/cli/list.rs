@@ -52,9 +52,9 @@ struct Listing {
 /// Send the emails of a request again, with the next sweep
 ///
 /// While it is pending, the request is sent again to each person whose vote is needed, even if it was accepted before.
-/// After its end, the notices that were given up are. People who are not on HO_ALLOWED_APPROVERS, if the command has it, get
-/// nothing. The exit code is 1 if there is nothing to send; 2 if the request
-/// does not exist or cannot be changed; or else 0.
+/// After its end, the notices that were given up are. People who are not on HO_ALLOWED_APPROVERS, if the command has
+/// it, get nothing. The exit code is 1 if there is nothing to send; 2 if the request does not exist or cannot be
+/// changed; or else 0.
 #[derive(Args)]
 pub(crate) struct ResendOptions {
     /// The request's id
@@ -90,7 +90,7 @@ pub(crate) async fn list(
     }
 }
 
-/// The same through the gate at this address.
+/// As [`list`], through the gate at this address.
 ///
 /// # Errors
 /// When the gate cannot be used, or refuses.
@@ -132,7 +132,7 @@ pub(crate) async fn resend(
     Ok(say_queued(queued, id))
 }
 
-/// The same through the gate at this address.
+/// As [`resend`], through the gate at this address.
 ///
 /// # Errors
 /// When the gate cannot be used, or refuses.

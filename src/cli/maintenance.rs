@@ -7,7 +7,7 @@ use human_oversight::config::{StoreConfig, TableSettings};
 use human_oversight::keys::keyring::{self, NamedKey};
 use human_oversight::keys::{LinkKeys, ReceiptKeys};
 use human_oversight::store::{
-    EMBEDDED_FILE, Place, Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow,
+    Cursor, EMBEDDED_FILE, Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow,
 };
 use human_oversight::values::Clock;
 
@@ -74,7 +74,7 @@ pub(crate) async fn ensure_standing_is_kept(store: &Store) -> anyhow::Result<()>
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Reads,
-    /// It also judges by the time what it writes.
+    /// What it writes depends on the time.
     Writes,
 }
 
@@ -82,9 +82,12 @@ pub(crate) enum Access {
 /// date nothing, a command that reads says so.
 ///
 /// # Errors
-/// Then, for a command that writes; or when the store cannot be read.
+/// When the clock is that far off and the command writes, or when the store cannot be read.
 pub(crate) async fn check_clock(store: &Store, access: Access) -> anyhow::Result<()> {
-    store.look().await.context("the table cannot be read")?;
+    store
+        .try_reading()
+        .await
+        .context("the table cannot be read")?;
     let Some(difference) = store.clock_difference().filter(|it| it.is_wrong()) else {
         return Ok(());
     };
@@ -106,7 +109,7 @@ pub(crate) async fn for_each_row(
     store: &Store,
     visit: impl AsyncFnMut(StoredRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    for_each(async |place| store.all(place).await, "table", visit).await
+    for_each(async |cursor| store.all(cursor).await, "table", visit).await
 }
 
 /// As [`for_each_row`], with the rows of the standing table.
@@ -114,33 +117,33 @@ pub(crate) async fn for_each_standing_row(
     store: &Store,
     visit: impl AsyncFnMut(StoredStandingRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let page = async |place| store.all_standing(place).await;
+    let page = async |cursor| store.all_standing(cursor).await;
     for_each(page, "standing table", visit).await
 }
 
-/// The same for the rows of the table of decisions.
+/// As [`for_each_row`], with the rows of the table of decisions.
 pub(crate) async fn for_each_decided_row(
     store: &Store,
     visit: impl AsyncFnMut(StoredDecidedRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let page = async |place| store.all_decided(place).await;
+    let page = async |cursor| store.all_decided(cursor).await;
     for_each(page, "table of decisions", visit).await
 }
 
 async fn for_each<Row>(
-    page: impl AsyncFn(Option<Place>) -> Result<(Vec<Row>, Option<Place>), StoreError>,
+    page: impl AsyncFn(Option<Cursor>) -> Result<(Vec<Row>, Option<Cursor>), StoreError>,
     table: &str,
     mut visit: impl AsyncFnMut(Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut place = None;
+    let mut cursor = None;
     loop {
-        let read = page(place).await;
+        let read = page(cursor).await;
         let (rows, next) = read.with_context(|| format!("the {table} cannot be read"))?;
         for row in rows {
             visit(row).await?;
         }
-        place = next;
-        if place.is_none() {
+        cursor = next;
+        if cursor.is_none() {
             return Ok(());
         }
     }
@@ -160,7 +163,7 @@ pub(crate) fn link_keys(settings: &TableSettings) -> anyhow::Result<Option<Arc<L
     Ok(keys.context("HO_LINK_KEYS cannot be used")?.map(Arc::new))
 }
 
-/// The same for commands that need them.
+/// As [`link_keys`], for commands that need them.
 pub(crate) fn required_link_keys(settings: &TableSettings) -> anyhow::Result<Arc<LinkKeys>> {
     let missing = "without HO_LINK_KEYS it cannot be told which rows are sound";
     link_keys(settings)?.context(missing)

@@ -1,5 +1,5 @@
-//! `human-oversight pause`, `resume`, `executing`, `revoke`, `allow` and `grants`: on the store, with its settings, or through the gate
-//! (`--url`), with the host's master key, so that no key of the gate leaves its vault.
+//! `human-oversight pause`, `resume`, `executing`, `revoke`, `allow` and `grants`: on the store, with its settings, or
+//! through the gate (`--url`), with the host's master key, so that no key of the gate leaves its vault.
 
 mod grants;
 mod remote;

@@ -68,7 +68,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// From when on a row of the standing table that was not written counts as unused.
 const UNUSED_AFTER: Duration = DAY.saturating_mul(30);
 
-/// The same for the uses of a rule, whose limit counts those of up to 31 days, by clocks that may be apart.
+/// From when on the row of a rule's uses counts as unused: its limit counts those of up to 31 days, by clocks that may
+/// differ.
 const UNUSED_LIMIT_AFTER: Duration = DAY.saturating_mul(32);
 
 /// Deletes requests that ended long ago, or reports how many those are.

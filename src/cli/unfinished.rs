@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Unfinished(Arc<Mutex<Option<PathBuf>>>);
 
 impl Unfinished {
-    /// Makes it. From then on those signals delete it; where they cannot be received, they end the program as ever.
+    /// Makes the file or folder at `path`. From then on those signals delete it; where they cannot be received, they end the program as ever.
     pub(crate) fn make<T>(
         path: &Path,
         make: impl FnOnce() -> anyhow::Result<T>,
@@ -23,7 +23,7 @@ impl Unfinished {
         Ok((Self(unfinished), made))
     }
 
-    /// It is whole, or gone.
+    /// Keeps what was made: it is complete, or deleted already.
     pub(crate) fn end(self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

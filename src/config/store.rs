@@ -35,11 +35,11 @@ pub struct TableSettings {
     pub rows: RowSettings,
     /// The id that the gate itself takes at its first start.
     pub default_gate_id: Option<String>,
-    /// The folder of what a developer's gate keeps for itself.
+    /// The folder for the key files of local development.
     pub home: PathBuf,
-    /// The keys of links and of seals.
+    /// The link keys.
     pub link_keys: Option<Vec<NamedKey>>,
-    /// The keys of receipts.
+    /// The receipt keys.
     pub receipt_keys: Option<Vec<NamedKey>>,
 }
 

@@ -17,11 +17,11 @@ pub struct Approver {
     pub mac: String,
     /// The number of wrong codes submitted with their link, at the form that decides.
     pub wrong_codes: u32,
-    /// The same at the form that revokes, counted apart: guesses there do not lock the decision, nor the reverse.
+    /// The wrong codes at the form that revokes, counted apart: guesses there do not lock the decision, nor the reverse.
     pub wrong_revocation_codes: u32,
-    /// The same at the form that shows hidden values.
+    /// The wrong codes at the form that shows hidden values.
     pub wrong_reveal_codes: u32,
-    /// The same at the form that hands the seat over.
+    /// The wrong codes at the form that hands the seat over.
     pub wrong_hand_over_codes: u32,
     /// The deliveries of the request, its reminders and the outcome notice.
     pub deliveries: Vec<Delivery>,

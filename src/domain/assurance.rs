@@ -65,7 +65,7 @@ impl Assurance {
         }
     }
 
-    /// The same with what is stored of a sign-in; `None` if there is any without a sign-in.
+    /// The assurance with what is stored of a sign-in; `None` if there is any without a sign-in.
     pub fn with_sign_in(
         self,
         auth_time: Option<Timestamp>,

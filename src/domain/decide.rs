@@ -14,8 +14,8 @@ use crate::values::Timestamp;
 #[derive(Clone, Debug)]
 pub struct CheckedDecision {
     pub form: CheckedForm,
-    /// The people who have left the operator's list: an approval is counted so that their votes are not needed, if it
-    /// can be.
+    /// The people who have left the operator's list: an approval is counted so that no further votes of theirs are needed,
+    /// if it can be.
     pub unlisted: Vec<usize>,
     pub verdict: Verdict,
     /// The reason chosen from the list; it counts for a rejection alone.

@@ -78,7 +78,7 @@ impl Words {
         join(self.preset.as_deref(), ": ", self.comment.as_deref())
     }
 
-    /// The same with the question, as one text.
+    /// As [`Words::shown`], with the question, as one text.
     pub fn shown_with_question(&self) -> Option<String> {
         let question = self.question.as_ref();
         let question = question.map(|it| format!("Asked for changes: {it}"));

@@ -65,8 +65,8 @@ impl Approval {
         self.lease_those(|_| true, settings, now)
     }
 
-    /// The same but for reminders, which are left to the sweep: it knows whether the news of an escalation takes their
-    /// place.
+    /// As [`Approval::lease_deliveries`], without reminders, which are left to the sweep: it knows whether the news of an
+    /// escalation replaces them.
     pub fn lease_all_but_reminders(
         &mut self,
         settings: NotificationSettings,

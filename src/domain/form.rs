@@ -54,7 +54,7 @@ impl CheckedForm {
 pub enum DecisionResult {
     /// The request has this approver's decision, from this form or an earlier one.
     Recorded,
-    /// The same for a rejection with a code, while none of this person counts before this time.
+    /// As [`Self::Recorded`], for a rejection with a code, while no code of this person counts until this time.
     RejectedWithoutCode {
         until: Timestamp,
     },

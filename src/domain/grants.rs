@@ -93,7 +93,7 @@ impl HeldGrant {
         self.ended.is_none() && now < self.signed.grant.until
     }
 
-    /// The same by another clock, which is behind.
+    /// Whether it can still be ended: it may be in force by another clock, which is behind.
     pub fn can_end(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now < self.signed.grant.until + MAX_CLOCK_SKEW
     }

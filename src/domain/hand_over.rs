@@ -115,11 +115,11 @@ impl Approval {
         !has_voted && seats.any(|(seat, _)| !is_taken(seat, &self.votes))
     }
 
-    /// Whether an address is that of a person who is not yet among the approvers, and for whom the agent does not act.
-    pub fn may_receive(&self, address: &Address) -> bool {
+    /// Whether no approver, and not the person for whom the agent acts, has an address of this name.
+    fn may_receive(&self, address: &Address) -> bool {
         let approvers = self.approvers.iter().map(|it| &it.address);
         let mut excluded = approvers.chain(&self.request.on_behalf_of);
-        !excluded.any(|it| it.is_same_person(address))
+        !excluded.any(|it| it.is_same_name(address))
     }
 
     /// Records that `from` handed their seat to a new approver, who is asked at once if a vote in it is needed now.
@@ -166,7 +166,7 @@ impl Approval {
                 && it.at < self.request.expires_at
                 && !others().any(|other| {
                     let receiver = &self.approvers[it.to].address;
-                    other.address.is_same_person(receiver)
+                    other.address.is_same_name(receiver)
                 })
                 && !self.votes.iter().any(|vote| vote.ballot.person == it.from)
         };

@@ -62,8 +62,8 @@ words! {
 pub struct ChannelReadiness {
     /// Whether it shows how a request is, so that the last event is enough.
     pub shows_state: bool,
-    /// How long it is left alone.
-    pub rests: Option<Duration>,
+    /// How long it still gets nothing, if it is cooling down.
+    pub cool_down: Option<Duration>,
 }
 
 /// An attempt for which this process holds the send lease.
@@ -156,7 +156,7 @@ impl ChannelDelivery {
     pub(super) fn is_untold(&self, now: Timestamp) -> bool {
         match self.state {
             DeliveryState::Failed(_) | DeliveryState::Dropped(_) => true,
-            // What was not tried yet may wait for a channel that rests.
+            // What was not tried yet may wait for a channel that is cooling down.
             DeliveryState::Queued(at) => self.counted() > 0 || at > now,
             DeliveryState::Sending(_) | DeliveryState::Sent(_) | DeliveryState::Unknown(_) => false,
         }
@@ -192,7 +192,7 @@ fn pause_after(attempts: u32) -> Option<Duration> {
         .map(|&seconds| Duration::from_secs(seconds))
 }
 
-/// Leases the deliveries that are due. Those for a channel that rests wait for its end.
+/// Leases the deliveries that are due. Those for a channel that is cooling down wait until it is ready.
 pub(super) fn lease(
     deliveries: &mut [ChannelDelivery],
     readiness: impl Fn(&str) -> ChannelReadiness,
@@ -200,8 +200,8 @@ pub(super) fn lease(
 ) -> Vec<ChannelAttempt> {
     let mut leased = Vec::new();
     for delivery in deliveries.iter_mut().filter(|it| it.state.is_due(now)) {
-        if let Some(rest) = readiness(&delivery.channel).rests {
-            delivery.state = DeliveryState::Queued(now + rest);
+        if let Some(left) = readiness(&delivery.channel).cool_down {
+            delivery.state = DeliveryState::Queued(now + left);
             continue;
         }
         delivery.state = DeliveryState::Sending(now + SEND_LEASE);

@@ -1,4 +1,4 @@
-//! Which pauses stood at the last look, so that channels get each beginning and each end once.
+//! Which pauses stood at the last observation, so that channels get each beginning and each end once.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ impl PauseLog {
     pub const MOST: usize = 100;
 
     /// Adds an event for each of the pauses that stand now that was not seen before, and for each that no longer stands.
-    /// What there is no room for, a later look finds.
+    /// What there is no room for, a later observation finds.
     pub fn observe(&mut self, pauses: &[Pause], now: Timestamp) {
         let keys: BTreeSet<_> = pauses.iter().map(|pause| pause.scope.key()).collect();
         let has_ended = |it: &StandingPause| !keys.contains(&it.scope.key());

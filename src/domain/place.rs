@@ -18,7 +18,8 @@ impl Approval {
         awaiting.into_iter().find(|it| self.keeps_open(*it))
     }
 
-    /// The same; of several such asks the first under which the plan can be met without the votes of `lost` people.
+    /// As [`Approval::place_of`]; of several such asks the first under which the plan can be met without further votes of
+    /// `lost` people.
     pub(super) fn place_without(
         &self,
         lost: &[usize],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::decision::Verdict;
 use super::grant::GrantTerms;
 use super::vote::{Ballot, COMMENT_CHARS, Place, VOTE_COMMENT_CHARS, Vote};
-use crate::policy::{CommentRule, Pointer};
+use crate::policy::{CommentRule, Pointer, Source};
 use crate::values::{Digest, Timestamp};
 
 /// Who must agree to a request. Fixed when the request is submitted, but for the seats that are handed over: a later
@@ -141,7 +141,7 @@ pub enum Tally {
 
 impl Plan {
     /// The name of the people whom the agent names, among the groups.
-    pub const REQUESTED: &str = "requested";
+    pub const REQUESTED: &str = Source::REQUESTED;
 
     /// One approval, of any of the `count` people whom the agent named.
     pub fn of_requester(count: usize) -> Self {

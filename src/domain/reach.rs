@@ -28,7 +28,8 @@ impl Plan {
         )
     }
 
-    /// The same after these votes and an approval that is cast for an ask in a seat, without the votes of `lost` people.
+    /// As [`Plan::can_be_met`], after these votes and an approval that is cast for an ask in a seat, without further votes of
+    /// `lost` people.
     pub(super) fn can_be_met_after(
         &self,
         votes: &[Vote],

@@ -84,7 +84,7 @@ impl Rejection {
     /// the same person either. `None` if it is among them already.
     pub fn join(kept: &[Self], new: Self) -> Option<Vec<Self>> {
         let is_like =
-            |it: &&Self| it.by.is_same_person(&new.by) && rank(it.assurance) == rank(new.assurance);
+            |it: &&Self| it.by.is_same_name(&new.by) && rank(it.assurance) == rank(new.assurance);
         if kept.iter().filter(is_like).any(|it| it.at >= new.at) {
             return None;
         }

@@ -37,7 +37,7 @@ impl Approval {
     }
 
     /// Leases the deliveries to channels that are due, so that no other instance sends them at the same time. Of the
-    /// events for a channel that shows the state, only the last one stays; those for one that rests wait for its end.
+    /// events for a channel that shows the state, only the last one stays; those for one that is cooling down wait.
     pub fn lease_channel_deliveries(
         &mut self,
         readiness: impl Fn(&str) -> ChannelReadiness,

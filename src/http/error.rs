@@ -23,7 +23,7 @@ pub(super) enum Error {
     NotAnAgent(NotAnAgent),
     /// The resource does not exist, or is hidden from this caller. The text is for the log.
     NotFound(&'static str),
-    /// The same, where something is wrong that this caller may not know. It is for the log.
+    /// Not found, because of an error that this caller may not know. The error is for the log.
     Hidden(Box<Self>),
     /// The approver is no longer on the operator's list.
     Unlisted,

@@ -34,7 +34,7 @@ pub fn listed(what: Inspection, page: &Inspected, now: Timestamp) -> Listed {
         unsent,
         damaged: damaged.collect(),
         unreadable: page.unreadable,
-        next: page.next.as_ref().map(app::Position::encode),
+        next: page.next.as_ref().map(app::TableCursor::encode),
     }
 }
 

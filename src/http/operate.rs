@@ -22,7 +22,7 @@ use super::forwarding;
 use super::json::Json;
 use super::listed::{inspection, listed};
 use super::wire;
-use crate::app::{self, App, GrantList, Inspection, InvalidUntold, Position, Untold};
+use crate::app::{self, App, GrantList, Inspection, InvalidUntold, TableCursor, Untold};
 use crate::domain::{Execution, HeldGrant, InvalidPause, Pause, PauseScope};
 use crate::values::{ApprovalId, Timestamp};
 
@@ -47,7 +47,7 @@ enum Operation {
     Resend(ApprovalId),
     List {
         what: Inspection,
-        from: Option<Position>,
+        from: Option<TableCursor>,
     },
     Grants,
     RevokeGrant(String),
@@ -127,7 +127,8 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
     operation.ok_or(Error::Bug)?
 }
 
-/// Reads what a command demands. What is missing or malformed is an error of the fields, and reported before what cannot be used.
+/// Reads what a command demands. What is missing or malformed is an error of the fields, and reported before what cannot
+/// be used.
 fn operation(command: Command, fields: &mut Fields) -> Option<Result<Operation, Error>> {
     Some(match command {
         Command::Pause => {
@@ -175,7 +176,7 @@ fn list_fields(fields: &mut Fields) -> Option<Operation> {
         what.ok()
     });
     let from = fields.optional_text("from", Text::Line, POSITION_CHARS);
-    let from = from.map(|from| Position::decode(&from));
+    let from = from.map(|from| TableCursor::decode(&from));
     if from == Some(None) {
         fields.add_error("/from", "must be the `next` of the part before");
     }
@@ -262,7 +263,7 @@ fn resent(queued: Result<usize, app::Error>, id: impl Display) -> Result<Resent,
     Ok(Resent { queued, id })
 }
 
-async fn list(app: &App, what: Inspection, from: Option<Position>) -> Result<Listed, Error> {
+async fn list(app: &App, what: Inspection, from: Option<TableCursor>) -> Result<Listed, Error> {
     let (keys, now) = (Some(&app.receipt_keys), app.now());
     let page = app::inspect(&app.store, keys, what, from, now).await;
     Ok(listed(what, &page.map_err(app::Error::from)?, now))

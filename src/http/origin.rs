@@ -12,7 +12,7 @@ pub(super) fn is_own(headers: &HeaderMap, base_url: &str) -> bool {
         || value(header::ORIGIN.as_str()).is_some_and(|it| it.eq_ignore_ascii_case(base_url))
 }
 
-/// The same, or a program, which sends neither header.
+/// Whether a form was on a page of the gate, or comes from a program, which sends neither header.
 pub(super) fn is_program_or_own(headers: &HeaderMap, base_url: &str) -> bool {
     let foreign = headers
         .get(FETCH_SITE)

@@ -401,7 +401,7 @@ fn approvers(
                 pointer,
                 "is not on the operator's list of approvers (HO_ALLOWED_APPROVERS)",
             );
-        } else if !named.insert(address.person()) {
+        } else if !named.insert(address.name()) {
             fields.add_error(pointer, "occurs twice");
         } else {
             addresses.push(address);

@@ -15,8 +15,7 @@ use crate::app::App;
 const EXTERNAL_HEADERS: [&str; 3] = ["x-forwarded-for", "x-arr-log-id", "disguised-host"];
 
 /// The host hangs on an empty response, so this one is a JSON object. A sweep that cannot read the due index is an
-/// invocation that failed. The host has no external route to this
-/// function; external calls are refused nevertheless.
+/// invocation that failed. The host has no external route to this function; external calls are refused nevertheless.
 pub(super) async fn sweep(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::agent_credential::AgentCredential;
 use crate::values::Digest;
@@ -141,9 +142,9 @@ impl AgentKeys {
 impl Listed {
     /// Parses the SHA-256 of a key, or an object id with hyphens.
     fn parse(text: &str) -> Option<Self> {
-        let object_id = || Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
+        let object_id = || text.parse::<Hyphenated>().ok();
         let key = Digest::parse(text).map(Self::Key);
-        key.or_else(|| object_id().map(Self::Identity))
+        key.or_else(|| object_id().map(|id| Self::Identity(id.into())))
     }
 
     fn names(&self, credential: &AgentCredential) -> bool {

@@ -123,7 +123,7 @@ pub fn generate_receipt_key() -> String {
     format!("{}:{}", generate_kid(), BASE64.encode(der.as_ref()))
 }
 
-/// The same of P-256, which signs ES256.
+/// Generates a receipt key of P-256, which signs ES256, in the form of `HO_RECEIPT_KEYS`.
 pub fn generate_es256_key() -> String {
     let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
     let der = der.expect("the system has random bytes");

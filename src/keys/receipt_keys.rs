@@ -33,7 +33,8 @@ pub struct NoKeyInForce;
 /// The prefix of an Ed25519 public key in SPKI DER (RFC 8410, section 4); 32 bytes follow.
 const ED25519_PREFIX: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
-/// The same of P-256 (RFC 5480, section 2), for an uncompressed point; its coordinates follow, of 32 bytes each.
+/// The prefix of a P-256 public key in SPKI DER (RFC 5480, section 2), an uncompressed point; its coordinates follow, of 32
+/// bytes each.
 const P256_PREFIX: &[u8] =
     b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\
 \x07\x03\x42\x00\x04";

@@ -1,14 +1,15 @@
 //! Reads what a `require` rule demands.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
-use super::groups::{Groups, REQUESTED};
+use super::groups::Groups;
 use super::matched::MAX_NAME;
 use super::people::Member;
 use super::read_values::read_pointers;
-use super::reader::{Members, Node};
+use super::reader::{DAY, MINUTE, Members, Node, SECOND};
 use super::requirement::{
-    Ask, CommentRule, Escalate, MAX_STAGES, MAX_VOTES, Reask, Requirement, Source,
+    Ask, CommentRule, Escalate, MAX_STAGES, MAX_TIME, MAX_VOTES, Reask, Requirement, Source,
 };
 use super::surroundings::Surroundings;
 
@@ -17,12 +18,7 @@ const MAX_SUMMARY: usize = 10;
 const MAX_REASONS: usize = 10;
 const REASON_CHARS: usize = 100;
 
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
-/// The longest time for a decision.
-const MAX_TIME: Duration = Duration::from_secs(30 * 86_400);
-/// The least that a rule may allow standing grants to last, and the most.
-const MINUTE: Duration = Duration::from_secs(60);
+/// The longest time for which a rule may allow standing grants.
 pub const MAX_GRANT: Duration = Duration::from_secs(7 * 86_400);
 
 pub(super) fn read_demand(
@@ -32,7 +28,7 @@ pub(super) fn read_demand(
 ) -> Requirement {
     let rejections = table
         .take("rejections")
-        .and_then(|node| node.whole(1..=MAX_VOTES as u32));
+        .and_then(|node| node.count(MAX_VOTES));
     let sign_in = table.take("sign_in").and_then(|node| {
         let sign_in = node.boolean()?;
         if sign_in && !surroundings.sign_in_configured {
@@ -63,7 +59,7 @@ pub(super) fn read_demand(
     let mut demand = Requirement {
         rules: Vec::new(),
         stages: read_stages(table, groups, sign_in),
-        rejections: rejections.unwrap_or(1) as u8,
+        rejections: rejections.unwrap_or(NonZeroU8::MIN),
         sign_in,
         comment: comment.unwrap_or_default(),
         not_before,
@@ -116,14 +112,14 @@ fn read_ask(stage: &Node<'_>, groups: &Groups, sign_in: bool) -> Option<Ask> {
     let mut table = stage.table()?;
     let from = table.require("from");
     let needed = match table.take("approvals") {
-        Some(node) => node.whole(1..=MAX_VOTES as u32),
-        None => Some(1),
+        Some(node) => node.count(MAX_VOTES),
+        None => Some(NonZeroU8::MIN),
     };
     table.finish();
-    let (from, needed) = (from?, needed? as u8);
+    let (from, needed) = (from?, needed?);
     let name = from.text(MAX_NAME)?;
-    if name == REQUESTED {
-        if needed > 1 && !sign_in {
+    if name == Source::REQUESTED {
+        if needed > NonZeroU8::MIN && !sign_in {
             from.fault(
                 "asks those whom the agent names for several approvals, which takes `sign_in = true`: one \
                  person can have two addresses",
@@ -208,7 +204,7 @@ fn check(table: &Members<'_>, demand: &Requirement, groups: &Groups) {
         table.fault("escalates to people who are all asked anyway");
     }
     let members = asks().map(|ask| ask.members.len()).sum();
-    if !demand.asks_requested() && usize::from(demand.rejections) > members {
+    if !demand.asks_requested() && usize::from(demand.rejections.get()) > members {
         table.fault("asks fewer people than its `rejections`");
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::matched::{MAX_NAME, is_name};
-use super::people::{Member, is_same_person};
+use super::people::{Member, is_same_person, parse_object_id, split_entry};
 use super::reader::{Members, Node};
-use super::requirement::MAX_PEOPLE;
+use super::requirement::{MAX_PEOPLE, Source};
 use super::surroundings::Surroundings;
 use crate::values::{Address, DirectoryGroup, People};
 
@@ -15,9 +15,6 @@ use crate::values::{Address, DirectoryGroup, People};
 const MAX_GROUPS: usize = 100;
 /// The most characters of an entry: an address, and an object id.
 const ENTRY_CHARS: usize = 300;
-
-/// The name by which rules call the approvers whom the agent names.
-pub(super) const REQUESTED: &str = "requested";
 
 #[derive(Clone, Debug)]
 pub(super) struct Group {
@@ -33,7 +30,7 @@ pub(super) fn read(mut table: Members<'_>, surroundings: &Surroundings, people: 
     let mut groups = Groups::new();
     for (name, line, mut node) in table.take_all() {
         node.name = format!("group `{}`", crate::reveal::line(name, MAX_NAME));
-        if name == REQUESTED {
+        if name == Source::REQUESTED {
             node.fault("has the name by which rules call the approvers whom the agent names");
         } else if !is_name(name) {
             node.fault(format!(
@@ -97,19 +94,17 @@ pub(super) fn read_member(
 ) -> Option<Member> {
     let allowed = &surroundings.allowed;
     let text = entry.text(ENTRY_CHARS)?;
-    let (address, id, group) = match text.rsplit_once('=') {
-        None => (text, None, None),
-        Some((address, what)) => {
-            let (id, group) = (Uuid::parse_str(what).ok(), DirectoryGroup::parse(what));
-            if id.is_none() && group.is_none() {
-                entry.fault(
-                    "must have an object id of Microsoft Entra ID after the `=`, or `group:ID` or `role:NAME`",
-                );
-                return None;
-            }
-            (address, id, group)
-        }
-    };
+    let (address, what) = split_entry(text);
+    let (id, group) = (
+        what.and_then(parse_object_id),
+        what.and_then(DirectoryGroup::parse),
+    );
+    if what.is_some() && id.is_none() && group.is_none() {
+        entry.fault(
+            "must have an object id of Microsoft Entra ID after the `=`, or `group:ID` or `role:NAME`",
+        );
+        return None;
+    }
     if address.starts_with("*@") {
         entry.fault("is a pattern: a group must name its people");
         return None;

@@ -1,5 +1,7 @@
 //! Several demands as one.
 
+use std::num::NonZeroU8;
+
 use super::people::Member;
 use super::requirement::{Ask, Escalate, Requirement, Source};
 
@@ -9,7 +11,7 @@ impl Requirement {
         let ask = Ask {
             from: Source::Requested,
             members: Vec::new(),
-            needed: 1,
+            needed: NonZeroU8::MIN,
         };
         if let Some(first) = self.stages.first_mut() {
             add(first, &ask);

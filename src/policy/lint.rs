@@ -8,13 +8,10 @@ use super::contradiction::contradiction;
 use super::fault::Fault;
 use super::load::{DefaultEffect, Policy};
 use super::people::is_same_person;
-use super::requirement::{Requirement, Source};
+use super::requirement::{MAX_TIME, Requirement, Source};
 use super::rule::{Clause, Kind, Rule};
 use super::text::Glob;
 use super::truth::Truth;
-
-/// The longest time to decide.
-const MAX_TIME: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 
 impl Policy {
     /// What is likely a mistake, in the order of the lines.

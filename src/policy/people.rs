@@ -11,7 +11,8 @@ pub struct Member {
     pub address: Address,
     /// Who that is, for comparison.
     pub person: Person,
-    /// The object id in Microsoft Entra ID, if the policy or the list of approvers has one.
+    /// The object id in Microsoft Entra ID, if the policy or the list of approvers gives this mailbox one: a sign-in for it
+    /// must have this id. `person` has the ids of all spellings, which only tell people apart.
     pub object_id: Option<Uuid>,
     /// The group or role of the directory that they must have when they decide, if the policy names one.
     pub group: Option<DirectoryGroup>,
@@ -34,6 +35,17 @@ pub fn group_by_person<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec
     people
 }
 
+/// Splits an entry for a person: the address, and what follows a `=`.
+pub(super) fn split_entry(entry: &str) -> (&str, Option<&str>) {
+    let split = entry.rsplit_once('=');
+    split.map_or((entry, None), |(address, what)| (address, Some(what)))
+}
+
+/// The object id that an entry has for its address, in any form that UUIDs have.
+pub(super) fn parse_object_id(what: &str) -> Option<Uuid> {
+    Uuid::parse_str(what).ok()
+}
+
 /// The people to whom a policy, in its groups and absences, or the list of approvers gives object ids. They are known before
 /// an entry is read, since another one can name the object id of its address.
 pub(super) fn known(document: &DeTable<'_>, allowed: &AllowList) -> People {
@@ -49,9 +61,9 @@ pub(super) fn known(document: &DeTable<'_>, allowed: &AllowList) -> People {
 fn collect(value: &DeValue<'_>, people: &mut People) {
     match value {
         DeValue::String(text) => {
-            let entry = text.rsplit_once('=');
-            let entry = entry
-                .and_then(|(it, id)| Some((Address::parse(it).ok()?, Uuid::parse_str(id).ok()?)));
+            let (address, what) = split_entry(text);
+            let id = what.and_then(parse_object_id);
+            let entry = Address::parse(address).ok().zip(id);
             people.extend(entry.iter().map(|(address, id)| (address, *id)));
         }
         DeValue::Array(items) => items.iter().for_each(|it| collect(it.get_ref(), people)),

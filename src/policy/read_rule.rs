@@ -1,7 +1,5 @@
 //! Reads one rule.
 
-use std::time::Duration;
-
 use super::channels::{Channel, read_tell};
 use super::demand::read_demand;
 use super::effect::Limit;
@@ -10,38 +8,48 @@ use super::matched::RuleId;
 use super::pointer::Pointer;
 use super::read_condition::read_conditions;
 use super::read_values::{read_globs, read_pointer, read_pointers, read_reason};
-use super::reader::{Members, Node};
+use super::reader::{DAY, MINUTE, Members, Node};
 use super::rule::{Clause, Kind, Rule};
 use super::surroundings::Surroundings;
 
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// The members that only some effects have.
-const OF_APPROVE: [&str; 2] = ["ignore", "limit"];
-const OF_DENY: [&str; 1] = ["reason"];
-const OF_REQUIRE: [&str; 14] = [
-    "add_requested",
-    "comment",
-    "escalate",
-    "grants",
-    "not_before",
-    "on_behalf_of",
-    "reask",
-    "reject_reasons",
-    "rejections",
-    "run_within",
-    "sign_in",
-    "stages",
-    "summary",
-    "timeout",
-];
-
-#[derive(Clone, Copy)]
-enum Effect {
+/// The word of a rule's effect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EffectWord {
     Approve,
     Deny,
     Require,
+}
+
+const EFFECTS: [(&str, EffectWord); 3] = [
+    ("approve", EffectWord::Approve),
+    ("deny", EffectWord::Deny),
+    ("require", EffectWord::Require),
+];
+
+impl EffectWord {
+    /// The members that only rules with this effect have.
+    fn members(self) -> &'static [&'static str] {
+        match self {
+            Self::Approve => &["ignore", "limit"],
+            Self::Deny => &["reason"],
+            Self::Require => &[
+                "add_requested",
+                "comment",
+                "escalate",
+                "grants",
+                "not_before",
+                "on_behalf_of",
+                "reask",
+                "reject_reasons",
+                "rejections",
+                "run_within",
+                "sign_in",
+                "stages",
+                "summary",
+                "timeout",
+            ],
+        }
+    }
 }
 
 /// Reads rules, and gathers the pointers that they compare.
@@ -79,37 +87,29 @@ impl<'a> RuleReader<'a> {
         let when = table.take("when").map(|node| self.read_when(&node));
         let tell = table.take("tell");
         let tell = tell.map(|node| read_tell(&node, self.channels));
-        let effect = table.require("effect").and_then(|node| {
-            node.word(&[
-                ("approve", Effect::Approve),
-                ("deny", Effect::Deny),
-                ("require", Effect::Require),
-            ])
-        });
+        let effect = table.require("effect");
+        let effect = effect.and_then(|node| node.word(&EFFECTS));
         let Some(effect) = effect else {
             // Which members it may have is unknown.
-            for names in [&OF_APPROVE[..], &OF_DENY, &OF_REQUIRE] {
-                names.iter().for_each(|name| drop(table.take(name)));
+            for (_, effect) in EFFECTS {
+                let members = effect.members().iter();
+                members.for_each(|name| drop(table.take(name)));
             }
             table.finish();
             return None;
         };
-        let others: [(&[&str], &str); 3] = [
-            (&OF_APPROVE, "belongs to the effect \"approve\""),
-            (&OF_DENY, "belongs to the effect \"deny\""),
-            (&OF_REQUIRE, "belongs to the effect \"require\""),
-        ];
-        for (index, (names, why)) in others.into_iter().enumerate() {
-            if index != effect as usize {
-                table.refuse(names, why);
+        for (word, other) in EFFECTS {
+            if other != effect {
+                let why = format!("belongs to the effect \"{word}\"");
+                table.refuse(other.members(), &why);
             }
         }
         let kind = match effect {
-            Effect::Approve => read_approve(&mut table),
-            Effect::Deny => Kind::Deny {
+            EffectWord::Approve => read_approve(&mut table),
+            EffectWord::Deny => Kind::Deny {
                 reason: table.take("reason").and_then(|node| read_reason(&node)),
             },
-            Effect::Require => {
+            EffectWord::Require => {
                 let demand = read_demand(&mut table, self.groups, self.surroundings);
                 Kind::Require(Box::new(demand))
             }

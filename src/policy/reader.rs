@@ -14,6 +14,11 @@ use super::fault::Fault;
 use crate::reveal;
 use crate::values::Digest;
 
+/// Units of times.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
 /// The text of a document, and the faults found so far.
 pub(super) struct Reader<'t> {
     text: &'t str,
@@ -197,6 +202,12 @@ impl<'d> Node<'d> {
             format!("a whole number from {least} to {most}")
         };
         self.expected(number, &form)
+    }
+
+    /// A whole number from 1 to `most`.
+    pub(super) fn count(&self, most: u8) -> Option<NonZeroU8> {
+        let number = self.whole(1..=most.into())?;
+        u8::try_from(number).ok().and_then(NonZeroU8::new)
     }
 
     /// A share such as `"50%"`.

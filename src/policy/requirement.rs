@@ -14,7 +14,9 @@ pub const MAX_STAGES: usize = 5;
 /// The most people whom a plan asks.
 pub const MAX_PEOPLE: usize = 20;
 /// The most votes that a plan can get before it is decided.
-pub const MAX_VOTES: usize = 12;
+pub const MAX_VOTES: u8 = 12;
+/// The longest time for a decision.
+pub(super) const MAX_TIME: Duration = Duration::from_secs(30 * 86_400);
 /// The most reasons for a rejection that the page of a plan offers.
 pub(super) const MAX_REASONS: usize = 20;
 
@@ -27,7 +29,7 @@ pub struct Requirement {
     /// groups' names, those whom the agent names last.
     pub stages: Vec<Vec<Ask>>,
     /// The number of rejections that end the request.
-    pub rejections: u8,
+    pub rejections: NonZeroU8,
     /// Whether approving takes sign-in.
     pub sign_in: bool,
     pub comment: CommentRule,
@@ -67,7 +69,7 @@ pub struct Ask {
     pub from: Source,
     /// Who may give them: without the person on whose behalf the agent acts.
     pub members: Vec<Member>,
-    pub needed: u8,
+    pub needed: NonZeroU8,
 }
 
 /// Where the members of an ask come from.
@@ -113,7 +115,7 @@ pub enum PlanFault {
     QuorumUnsatisfiable {
         stage: usize,
         from: Source,
-        needed: u8,
+        needed: NonZeroU8,
         /// The members whom no other ask of the plan names.
         free: usize,
     },
@@ -141,7 +143,7 @@ impl Requirement {
         let mut requirement = Self {
             rules: Vec::new(),
             stages: vec![Vec::new()],
-            rejections: 1,
+            rejections: NonZeroU8::MIN,
             sign_in: false,
             comment: CommentRule::default(),
             not_before: None,
@@ -166,7 +168,9 @@ impl Requirement {
     /// Whether a single approval decides.
     pub fn takes_one_approval(&self) -> bool {
         let mut asks = self.asks();
-        asks.next().is_some_and(|(_, ask)| ask.needed == 1) && asks.next().is_none()
+        asks.next()
+            .is_some_and(|(_, ask)| ask.needed == NonZeroU8::MIN)
+            && asks.next().is_none()
     }
 
     /// Checks that the requirement can be a plan: it is within the limits, the members of each ask can give
@@ -214,12 +218,15 @@ impl Requirement {
     fn check_size(&self) -> Result<(), PlanFault> {
         let mut people: Vec<&Member> = self.asks().flat_map(|(_, ask)| &ask.members).collect();
         people.extend(self.escalate.iter().flat_map(|it| &it.to));
-        let approvals: usize = self.asks().map(|(_, ask)| usize::from(ask.needed)).sum();
+        let approvals: usize = self
+            .asks()
+            .map(|(_, ask)| usize::from(ask.needed.get()))
+            .sum();
         // Each rejection but the last can be an approval first, which is revoked: two votes.
-        let votes = approvals + 2 * usize::from(self.rejections.saturating_sub(1));
+        let votes = approvals + 2 * usize::from(self.rejections.get() - 1);
         for (what, count, most) in [
             ("stages", self.stages.len(), MAX_STAGES),
-            ("votes", votes, MAX_VOTES),
+            ("votes", votes, MAX_VOTES.into()),
             (
                 "reasons for a rejection",
                 self.reject_reasons.len(),
@@ -247,7 +254,7 @@ impl Requirement {
         };
         let free: Vec<&Member> = ask.members.iter().filter(is_free).collect();
         let free = group_by_person(free.iter().copied()).len();
-        if ask.needed > 0 && free >= usize::from(ask.needed) {
+        if free >= usize::from(ask.needed.get()) {
             return Ok(());
         }
         Err(PlanFault::QuorumUnsatisfiable {
@@ -272,11 +279,14 @@ impl Requirement {
 }
 
 impl Source {
+    /// The name by which rules and plans call the approvers whom the agent names.
+    pub const REQUESTED: &str = "requested";
+
     /// The name in plans and answers.
     pub fn name(&self) -> &str {
         match self {
             Self::Group(name) => name,
-            Self::Requested => "requested",
+            Self::Requested => Self::REQUESTED,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Parameters as people read them: names and values, tables, numbered lines, diffs.
 //!
-//! Nothing is left out: the page shows every block whole. An email shows as much as [`fold`](super::fold::fold) leaves, and counts
-//! the rest.
+//! Nothing is left out: the page shows every block whole. An email shows as much as [`fold`](super::fold::fold) leaves,
+//! and counts the rest.
 
 use serde_json::{Map, Value};
 

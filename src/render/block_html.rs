@@ -40,7 +40,7 @@ impl PageBlock<'_> {
         self.depth >= INDENTED
     }
 
-    /// The same of what is nested in it.
+    /// Whether what is nested in it is too deep to be indented.
     fn has_deep(&self) -> bool {
         self.depth + 1 >= INDENTED
     }
@@ -80,7 +80,7 @@ impl Block {
         }
     }
 
-    /// The same with its values in large type.
+    /// As [`Block::on_page`], with its values in large type.
     pub(super) fn on_page_large(&self) -> impl std::fmt::Display + '_ {
         PageBlock {
             block: self,
@@ -94,7 +94,7 @@ impl Block {
         self.in_mail_at(0)
     }
 
-    /// The same with its values in large type.
+    /// As [`Block::in_mail`], with its values in large type.
     pub(super) fn in_mail_large(&self) -> MailBlock<'_> {
         MailBlock {
             block: self,

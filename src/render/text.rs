@@ -25,7 +25,7 @@ pub(super) struct Text {
     spans: Vec<Span>,
 }
 
-/// The same for an email: mail clients drop `bdi`, but respect `dir`.
+/// As [`Text`], for an email: mail clients drop `bdi`, but respect `dir`.
 #[derive(Template)]
 #[template(
     ext = "html",
@@ -64,7 +64,7 @@ impl Span {
         }
     }
 
-    /// The same for the plain part of an email, with Unicode's own isolates.
+    /// The span in the plain part of an email, with Unicode's own isolates.
     fn in_plain_text(&self) -> String {
         match self {
             Self::Plain(text) | Self::Hidden(text) => text.clone(),
@@ -195,7 +195,7 @@ impl Text {
         Self::new(&within_quotes(text))
     }
 
-    /// The same of a sentence.
+    /// As [`Text::in_quotes`], for a sentence.
     pub(super) fn prose_in_quotes(text: &str) -> Self {
         Self::of_prose(&within_quotes(text))
     }
@@ -220,7 +220,7 @@ impl Text {
         MailText { spans }
     }
 
-    /// The same for the plain part of an email.
+    /// The text in the plain part of an email.
     pub(super) fn in_plain_text(&self) -> String {
         self.spans.iter().map(Span::in_plain_text).collect()
     }

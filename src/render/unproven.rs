@@ -22,7 +22,7 @@ pub(super) fn describe_unproven(agents_part: Option<String>) -> String {
     }
 }
 
-/// The same of a decision, whose words a mail may show.
+/// What a mail says of a decision by link alone, whose words it may show.
 pub(super) fn describe_decision(decision: &Decision, with_words: bool) -> Option<String> {
     let is_by_link = decision.by.assurance() == Some(Assurance::LinkOnly);
     is_by_link.then(|| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::embedded::Embedded;
 use super::error::StoreError;
-use super::listing::{KeyedRows, Place, RawRow};
+use super::listing::{Cursor, KeyedRows, RawRow};
 use super::row::{Columns, Keys};
 use super::tables::Tables;
 use super::versioned::ETag;
@@ -61,19 +61,19 @@ impl Backend {
     pub(super) async fn list_standing_of(
         &self,
         partition: &str,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         match self {
             Self::Embedded(embedded) => embedded.list_standing(Some(partition), from),
             Self::Tables(tables) => tables.list_standing_of(partition, from).await,
         }
     }
 
-    /// The same for all rows; none without the table.
+    /// As [`Self::list_standing_of`], of all partitions; none without the table.
     pub(super) async fn list_standing(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         match self {
             Self::Embedded(embedded) => match embedded.list_standing(None, from) {
                 Err(StoreError::StandingLost) => Ok((Vec::new(), None)),
@@ -112,8 +112,8 @@ impl Backend {
     /// A page of all rows, in the order of their keys, after a position; none without the table.
     pub(super) async fn list_decided(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         match self {
             Self::Embedded(embedded) => embedded.list_decided(from),
             Self::Tables(tables) => tables.list_decided(from).await,

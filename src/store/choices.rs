@@ -31,7 +31,7 @@ impl Store {
         let link_keys = self.link_keys()?;
         let keeping = choices.iter().map(|choice| {
             let address = &approval.approvers[choice.person].address;
-            let keys = keys_of(&link_keys.person_hash(&address.person()), approval, choice);
+            let keys = keys_of(&link_keys.person_hash(&address.name()), approval, choice);
             let mut columns = Columns::default();
             columns.set("PartitionKey", &keys.0);
             columns.set("RowKey", &keys.1);

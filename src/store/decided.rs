@@ -13,7 +13,7 @@ use super::decided_row::{Reading, decode, encode, keys_of, partition_of, revoked
 use super::error::StoreError;
 use super::gate_id::RowVersion;
 use super::handle::Store;
-use super::listing::{DECIDED, OF_GATE, OF_TABLE, Place};
+use super::listing::{Cursor, DECIDED, OF_GATE, OF_TABLE};
 use super::row::{Columns, Keys, Scope};
 use crate::domain::{Approval, PastDecision, Precedent, Request, State, Verdict};
 use crate::values::{Address, Timestamp};
@@ -31,7 +31,8 @@ pub struct DecidedBefore {
 pub struct StoredDecidedRow {
     /// Partition key and row key.
     pub keys: (String, String),
-    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of the gate.
+    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of
+    /// the gate.
     pub columns: Map<String, Value>,
     /// Why it cannot be trusted. Without keys none is.
     pub checked: Result<(), StoreError>,
@@ -148,8 +149,8 @@ impl Store {
     /// The store's own.
     pub async fn all_decided(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<StoredDecidedRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<StoredDecidedRow>, Option<Cursor>), StoreError> {
         let (page, next) = self.backend.list_decided(from).await?;
         if page.is_empty() {
             return Ok((Vec::new(), next));

@@ -91,7 +91,7 @@ pub(super) fn encode(
         hash.expect("the current key is known")
     };
     let people = approval.approvers.iter();
-    let people = people.map(|it| hash(HashPurpose::Person, &it.address.person()));
+    let people = people.map(|it| hash(HashPurpose::Person, &it.address.name()));
     let people: BTreeSet<String> = people.collect();
     let scalars = Scalars::of_request(request);
     let person = hash(HashPurpose::OnBehalfOf, &scalars.person());
@@ -237,7 +237,7 @@ impl<'a> Reading<'a> {
         let person = BTreeSet::from([self.scalars.person()]);
         Ok(HashedReading {
             content: hash(HashPurpose::Content, &self.content)?,
-            reader: hash(HashPurpose::Person, &self.reader.person())?,
+            reader: hash(HashPurpose::Person, &self.reader.name())?,
             values,
             secrets: hash_each(HashPurpose::Secret, &self.scalars.secrets)?,
             person: hash_each(HashPurpose::OnBehalfOf, &person)?,

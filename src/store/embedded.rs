@@ -25,7 +25,7 @@ pub(super) use queries::{DECIDED, REQUESTS, STANDING};
 use queries::{OWNER, PAGE, WAITS, all, due, get, has_table};
 
 use super::error::StoreError;
-use super::listing::{Due, DuePage, KeyedRows, Place, RawRow, StoredRow, unreadable};
+use super::listing::{Cursor, Due, DuePage, KeyedRows, RawRow, StoredRow, unreadable};
 use super::row::{self, Columns, Keys, Row};
 use super::text_json::json;
 use super::versioned::ETag;
@@ -113,7 +113,7 @@ impl Embedded {
     }
 
     /// Reads a row, from the file at the path.
-    pub(super) fn look(&self) -> Result<(), StoreError> {
+    pub(super) fn try_reading(&self) -> Result<(), StoreError> {
         let mut file = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         file.with_same(|connection| all(connection, REQUESTS, None, None, 1))?;
         Ok(())
@@ -205,8 +205,8 @@ impl Embedded {
     pub(super) fn list_standing(
         &self,
         partition: Option<&str>,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         self.list(STANDING, partition, from)
     }
 
@@ -237,8 +237,8 @@ impl Embedded {
     /// A page of the rows, in the order of their keys.
     pub(super) fn list_decided(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         self.list(DECIDED, None, from)
     }
 
@@ -264,10 +264,10 @@ impl Embedded {
     }
 
     /// A page of what is due, longest due first.
-    pub(super) fn due(&self, now: Timestamp, from: Option<Place>) -> Result<DuePage, StoreError> {
+    pub(super) fn due(&self, now: Timestamp, from: Option<Cursor>) -> Result<DuePage, StoreError> {
         let rows = self.read(|connection| due(connection, now, from))?;
         let next = match rows.last() {
-            Some((due, partition, row)) if rows.len() == PAGE => Some(Place {
+            Some((due, partition, row)) if rows.len() == PAGE => Some(Cursor {
                 due: Timestamp::from_unix_millis(*due),
                 keys: (partition.clone(), Some(row.clone())),
             }),
@@ -301,8 +301,8 @@ impl Embedded {
     /// A page of all rows, in the order of their keys.
     pub(super) fn all(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         self.list(REQUESTS, None, from)
     }
 
@@ -310,11 +310,11 @@ impl Embedded {
         &self,
         table: &str,
         partition: Option<&str>,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         let rows = self.read(|connection| all(connection, table, partition, from, PAGE))?;
         let next = match rows.last() {
-            Some(((partition, row), ..)) if rows.len() == PAGE => Some(Place {
+            Some(((partition, row), ..)) if rows.len() == PAGE => Some(Cursor {
                 due: None,
                 keys: (partition.clone(), Some(row.clone())),
             }),

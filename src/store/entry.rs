@@ -34,7 +34,7 @@ impl People {
     }
 
     pub(super) fn of<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Option<Self> {
-        let people: BTreeSet<String> = addresses.into_iter().map(Address::person).collect();
+        let people: BTreeSet<String> = addresses.into_iter().map(Address::name).collect();
         (people.len() <= Self::MOST).then_some(Self(people))
     }
 

@@ -9,7 +9,7 @@ use super::backend::Backend;
 use super::clock_difference::ClockDifference;
 use super::embedded::{self, Embedded};
 use super::gate_id::{GateId, RowSettings};
-use super::sight::Sight;
+use super::observed_gate_id::ObservedGateId;
 use super::tables::{self, Account, Tables, Wire};
 use crate::keys::LinkKeys;
 use crate::values::Clock;
@@ -26,7 +26,7 @@ pub struct Store {
     pub(super) keys: Option<Arc<LinkKeys>>,
     pub(super) rows: Arc<RowSettings>,
     pub(super) gate_id: Arc<OnceCell<Arc<GateId>>>,
-    pub(super) id_seen: Sight,
+    pub(super) observed_id: ObservedGateId,
     pub(super) prepared: Arc<OnceCell<()>>,
 }
 
@@ -76,7 +76,7 @@ impl Store {
             keys,
             rows: Arc::default(),
             gate_id: Arc::default(),
-            id_seen: Sight::default(),
+            observed_id: ObservedGateId::default(),
             prepared: Arc::default(),
         }
     }
@@ -90,13 +90,13 @@ impl Store {
         }
     }
 
-    /// The same store with other settings for rows.
+    /// The store with other settings for rows.
     #[must_use]
     pub fn with_rows(self, rows: RowSettings) -> Self {
         Self {
             rows: Arc::new(rows),
             gate_id: Arc::default(),
-            id_seen: Sight::default(),
+            observed_id: ObservedGateId::default(),
             prepared: Arc::default(),
             ..self
         }

@@ -29,7 +29,7 @@ pub(super) type KeyedRows = Box<dyn Iterator<Item = (Keys, Columns)> + Send>;
 pub struct DuePage {
     pub due: Vec<Due>,
     /// The next position, if there is more.
-    pub next: Option<Place>,
+    pub next: Option<Cursor>,
     /// Whether it has the marker of an index that is whole. The embedded store has none.
     pub has_marker: bool,
 }
@@ -82,20 +82,20 @@ pub(super) struct RawRow {
 
 /// The position after a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Cursor {
     /// The due time of the last row, in a listing of due rows.
     pub(super) due: Option<Timestamp>,
     pub(super) keys: (String, Option<String>),
 }
 
-impl Place {
-    /// The place as a text, for [`Place::decode`].
+impl Cursor {
+    /// The cursor as a text, for [`Cursor::decode`].
     pub fn encode(&self) -> String {
         let due = self.due.map(|due| due.to_string());
         json!([due, self.keys.0, self.keys.1]).to_string()
     }
 
-    /// `None` if it is no place.
+    /// `None` if it is no cursor.
     pub fn decode(text: &str) -> Option<Self> {
         let (due, partition, row): (Option<String>, _, _) = serde_json::from_str(text).ok()?;
         let due = match due {

@@ -22,10 +22,10 @@ impl Store {
     ///
     /// # Errors
     /// The store's own.
-    pub async fn look(&self) -> Result<(), StoreError> {
+    pub async fn try_reading(&self) -> Result<(), StoreError> {
         match &self.backend {
-            Backend::Tables(tables) => tables.look().await,
-            Backend::Embedded(embedded) => embedded.look(),
+            Backend::Tables(tables) => tables.try_reading().await,
+            Backend::Embedded(embedded) => embedded.try_reading(),
         }
     }
 

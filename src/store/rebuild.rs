@@ -7,7 +7,7 @@
 use super::backend::Backend;
 use super::error::StoreError;
 use super::handle::Store;
-use super::listing::Place;
+use super::listing::Cursor;
 
 impl Store {
     /// Whether the due index has its marker.
@@ -28,8 +28,8 @@ impl Store {
     /// The store's own. What was written stays, and does no harm.
     pub async fn rebuild_index(
         &self,
-        from: Option<Place>,
-    ) -> Result<(usize, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(usize, Option<Cursor>), StoreError> {
         match &self.backend {
             Backend::Embedded(_) => Ok((0, None)),
             Backend::Tables(tables) => tables.rebuild_index(from).await,

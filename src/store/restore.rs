@@ -115,7 +115,8 @@ impl Store {
     /// The stored id, or else that of the settings; `None` if neither has one. Writes nothing.
     async fn own_gate_id(&self) -> Result<Option<GateId>, StoreError> {
         let found = self.read_gate_id().await?;
-        let kept = found.map(|(columns, _)| self.kept(&columns));
-        GateId::next(kept.transpose()?.map(|kept| kept.id).as_ref(), &self.rows)
+        let stored = found.map(|(columns, _)| self.decode_gate_id(&columns));
+        let stored = stored.transpose()?.map(|stored| stored.id);
+        GateId::next(stored.as_ref(), &self.rows)
     }
 }

@@ -9,7 +9,7 @@ use super::entry::IndexEntry;
 use super::error::StoreError;
 use super::gate_id::{OpenedBy, RowVersion};
 use super::handle::Store;
-use super::listing::{Due, DuePage, Place, StoredRow};
+use super::listing::{Cursor, Due, DuePage, StoredRow};
 use super::row::{self, Columns, Format};
 use super::unverified::ReadError;
 use super::versioned::{ETag, Reserved, Versioned};
@@ -218,7 +218,7 @@ impl Store {
         self.replace_announced(row, due, None).await
     }
 
-    /// The same for a row whose decision may be announced.
+    /// As [`Store::replace`], for a row whose decision may be announced.
     ///
     /// # Errors
     /// As [`Store::replace`].
@@ -268,7 +268,7 @@ impl Store {
     ///
     /// # Errors
     /// The store's own.
-    pub async fn due(&self, now: Timestamp, from: Option<Place>) -> Result<DuePage, StoreError> {
+    pub async fn due(&self, now: Timestamp, from: Option<Cursor>) -> Result<DuePage, StoreError> {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.due(now, from),
             Backend::Tables(tables) => tables.due(now, from).await,
@@ -309,8 +309,8 @@ impl Store {
     /// The store's own.
     pub async fn all(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<StoredRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<StoredRow>, Option<Cursor>), StoreError> {
         let (page, next) = match &self.backend {
             Backend::Embedded(embedded) => embedded.all(from)?,
             Backend::Tables(tables) => tables.all(from).await?,

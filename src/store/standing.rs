@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::error::StoreError;
 use super::gate_id::keys_of_row;
 use super::handle::Store;
-use super::listing::{OF_GATE, OF_TABLE, Place, STANDING};
+use super::listing::{Cursor, OF_GATE, OF_TABLE, STANDING};
 use super::row::{self, Columns, Keys, Scope};
 use super::versioned::ETag;
 use crate::values::Timestamp;
@@ -67,7 +67,8 @@ pub struct StoredStandingRow {
     pub keys: (String, String),
     /// The kind, if it is a known one.
     pub kind: Option<StandingKind>,
-    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of the gate.
+    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of
+    /// the gate.
     pub columns: Map<String, Value>,
     /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`], and not the damaged id of the gate.
     pub row: Option<Result<StandingRow, StoreError>>,
@@ -150,7 +151,7 @@ impl Store {
         rows.into_iter().collect()
     }
 
-    /// The same, with the error of each row that cannot be trusted.
+    /// As [`Store::standing_of`], with the error of each row that cannot be trusted.
     ///
     /// # Errors
     /// The store's own.
@@ -158,9 +159,9 @@ impl Store {
         &self,
         kind: StandingKind,
     ) -> Result<Vec<Result<StandingRow, StoreError>>, StoreError> {
-        let (mut rows, mut place) = (Vec::new(), None);
+        let (mut rows, mut cursor) = (Vec::new(), None);
         loop {
-            let listed = self.backend.list_standing_of(kind.word(), place).await;
+            let listed = self.backend.list_standing_of(kind.word(), cursor).await;
             let (page, next) = self.noting_loss(listed)?;
             for raw in page {
                 let row = self.verify_standing(kind, &raw.keys, raw.columns, raw.etag);
@@ -168,8 +169,8 @@ impl Store {
             }
             // Of many rows, so that others get their turn.
             tokio::task::yield_now().await;
-            place = next;
-            if place.is_none() {
+            cursor = next;
+            if cursor.is_none() {
                 return Ok(rows);
             }
         }
@@ -266,8 +267,8 @@ impl Store {
     /// The store's own.
     pub async fn all_standing(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<StoredStandingRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<StoredStandingRow>, Option<Cursor>), StoreError> {
         let (page, next) = self.backend.list_standing(from).await?;
         if page.is_empty() {
             return Ok((Vec::new(), next));
@@ -277,7 +278,7 @@ impl Store {
         for raw in page {
             let kind = StandingKind::from_word(&raw.keys.0);
             let row = match kind {
-                None if raw.keys == keys_of_row() => match self.kept(&raw.columns) {
+                None if raw.keys == keys_of_row() => match self.decode_gate_id(&raw.columns) {
                     Err(error @ StoreError::GateIdDamaged(_)) => Some(Err(error)),
                     _ => continue,
                 },

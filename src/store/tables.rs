@@ -1,9 +1,10 @@
 //! The store of production: Azure Table Storage (or Azurite).
 //!
-//! The table `approvals` has one row for each request; `openapprovals` has one small entry for each
-//! request that the sweep must process, under the key that its row names. An entry is written before the
-//! row that names it, removed after the row no longer names it, and never later than its row. So an orphaned entry costs one read, and no due row is ever missing from the index.
-//! `standingapprovals` has sealed rows that are not requests, and `decidedapprovals` one for each decision.
+//! The table `approvals` has one row for each request; `openapprovals` has one small entry for each request that the
+//! sweep must process, under the key that its row names. An entry is written before the row that names it, removed
+//! after the row no longer names it, and never later than its row. So an orphaned entry costs one read, and no due row
+//! is ever missing from the index. `standingapprovals` has sealed rows that are not requests, and `decidedapprovals`
+//! one for each decision.
 //!
 //! The client library is `azure_data_tables` 0.21, which is no longer developed; the modules here work
 //! around its known faults. An official one would replace this file and its folder.
@@ -35,7 +36,7 @@ use serde_json::{Map, Value};
 
 use super::entry::IndexEntry;
 use super::error::StoreError;
-use super::listing::{Place, RawRow, StoredRow};
+use super::listing::{Cursor, RawRow, StoredRow};
 use super::row::{Columns, Keys, Row};
 use super::versioned::ETag;
 use crate::values::{ApprovalId, Timestamp};
@@ -161,18 +162,18 @@ impl Tables {
     /// A page of all rows, in the order of their keys.
     pub(super) async fn all(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         self.list(QUERY, || self.approvals.query(), from)
             .await
             .map_err(StoreError::from)
     }
 
-    /// The same; none without the table.
+    /// As [`Self::all`]; none without the table.
     pub(super) async fn all_or_none(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         match self.list(QUERY, || self.approvals.query(), from).await {
             Err(fault) if fault.is_code("TableNotFound") => Ok((Vec::new(), None)),
             listed => Ok(listed?),
@@ -184,13 +185,13 @@ impl Tables {
         &self,
         policy: RetryPolicy,
         query: impl Fn() -> QueryEntityBuilder,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), Fault> {
-        let from = from.map(|place| place.keys);
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), Fault> {
+        let from = from.map(|cursor| cursor.keys);
         let (sent, _) =
             with_retry(policy, || first_page(beginning_at(query(), from.as_ref()))).await;
         let page = sent?;
-        let next = page.continuation().map(|keys| Place { due: None, keys });
+        let next = page.continuation().map(|keys| Cursor { due: None, keys });
         let rows = page.entities.into_iter().map(|mut entity| {
             let text = |name| {
                 let text = entity.get(name).and_then(Value::as_str);
@@ -321,7 +322,7 @@ impl Tables {
         (sent.map(|etag| ETag(etag.to_string())), tries)
     }
 
-    /// The same as [`with_retry`] for what can be the first to miss a table.
+    /// As [`with_retry`], for what can be the first to miss a table.
     async fn with_retry_or_create<T, F>(&self, send: impl Fn() -> F) -> (Result<T, Fault>, u32)
     where
         F: Future<Output = azure_core_legacy::Result<T>>,

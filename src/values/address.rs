@@ -73,9 +73,9 @@ impl Address {
         self.0.rsplit_once('@').expect("parsed")
     }
 
-    /// Whether both belong to one person; ignores case and `+tag`.
-    pub fn is_same_person(&self, other: &Self) -> bool {
-        self.person() == other.person()
+    /// Whether both are spellings of one name; ignores case and `+tag`.
+    pub fn is_same_name(&self, other: &Self) -> bool {
+        self.name() == other.name()
     }
 
     /// Whether both name one mailbox; ignores case.
@@ -88,8 +88,9 @@ impl Address {
         self.0.to_ascii_lowercase().ends_with(".invalid")
     }
 
-    /// A key that is equal for all addresses of one person; see [`Address::is_same_person`].
-    pub fn person(&self) -> String {
+    /// The address in lower case, without `+tag`: equal for all its spellings. Who holds it, [`People`](super::People)
+    /// says.
+    pub fn name(&self) -> String {
         let (local, domain) = self.parts();
         let local = local.split_once('+').map_or(local, |(name, _)| name);
         format!("{local}@{domain}").to_ascii_lowercase()
@@ -172,9 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_of_an_address_name_the_same_person() {
-        assert!(address("Alice+gate@Example.COM").is_same_person(&address("alice@example.com")));
-        assert!(address("a@BÜCHER.example").is_same_person(&address("a@xn--bcher-kva.example")));
-        assert!(!address("alice@example.com").is_same_person(&address("alice@example.org")));
+    fn spellings_of_an_address_have_the_same_name() {
+        assert!(address("Alice+gate@Example.COM").is_same_name(&address("alice@example.com")));
+        assert!(address("a@BÜCHER.example").is_same_name(&address("a@xn--bcher-kva.example")));
+        assert!(!address("alice@example.com").is_same_name(&address("alice@example.org")));
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::digest::Digest;
 
@@ -26,10 +27,10 @@ impl Owner {
         match text.split_once(':') {
             Some(("agents", agents)) if !agents.is_empty() => Some(Self::Agents(agents.to_owned())),
             Some(("key", digest)) => Digest::parse(digest).map(Self::Key),
-            Some(("entra", id)) => Uuid::try_parse(id)
-                .ok()
-                .filter(|_| id.len() == 36)
-                .map(Self::Identity),
+            Some(("entra", id)) => {
+                let id: Hyphenated = id.parse().ok()?;
+                Some(Self::Identity(id.into()))
+            }
             None if text == "local" => Some(Self::Local),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! Which addresses belong to one person: the only place that answers it.
+//! Who holds an address. Code that knows no object ids compares [`Address::name`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::address::Address;
 
-/// The holder of an address: the address without case and `+tag`, and the object ids that are known for it in any
+/// The holder of an address: its [`Address::name`], and the object ids that are known for it in any
 /// spelling. With at most one object id each, [`Person::is`] and [`Person::may_be`] say the same, and are transitive. An
 /// address with several is shared: it may belong to each of its holders, and makes no one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct People(BTreeMap<String, BTreeSet<Uuid>>);
 impl People {
     /// The holder of an address.
     pub fn person(&self, address: &Address) -> Person {
-        let name = address.person();
+        let name = address.name();
         let object_ids = self.0.get(&name).cloned().unwrap_or_default();
         Person { name, object_ids }
     }
@@ -56,7 +56,7 @@ impl People {
 impl<'a> Extend<(&'a Address, Uuid)> for People {
     fn extend<T: IntoIterator<Item = (&'a Address, Uuid)>>(&mut self, entries: T) {
         for (address, id) in entries {
-            self.0.entry(address.person()).or_default().insert(id);
+            self.0.entry(address.name()).or_default().insert(id);
         }
     }
 }

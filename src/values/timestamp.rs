@@ -59,7 +59,7 @@ impl Timestamp {
         self.0.format(format).expect("a date can be written")
     }
 
-    /// The same, or the beginning of the next minute, for a text that says from when on something works.
+    /// This time, rounded up to a whole minute, for a text that says from when on something works.
     #[must_use]
     pub fn up_to_minute(self) -> Self {
         match self.unix_millis().rem_euclid(60_000) {

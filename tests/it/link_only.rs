@@ -309,12 +309,12 @@ async fn with_rows_of_version_1_a_link_does_what_it_did() {
     assert_eq!(claims(&gate, &approval).await.assurance, Assurance::Link);
 }
 
-/// Sends the last form of a page.
 /// The last form of a page has the link's token, the CSRF token and the page token.
 fn of_last_form(fields: &[(String, String)]) -> &[(String, String)] {
     &fields[fields.len() - 3..]
 }
 
+/// Sends the last form of a page.
 async fn send(gate: &TestGate, page: &Page, decision: &str, code: &str) -> Page {
     let fields = page.hidden_fields();
     let of_form = of_last_form(&fields);

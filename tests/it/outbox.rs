@@ -416,8 +416,8 @@ async fn redeliver(gate: &TestGate, id: &str) -> usize {
     again["queued"].as_u64().unwrap() as usize
 }
 
-/// A gate whose channel cannot be reached, and is left alone after the first attempt.
-async fn gate_whose_channel_rests() -> TestGate {
+/// A gate whose channel cannot be reached, and gets nothing for a time after the first attempt.
+async fn gate_whose_channel_cools_down() -> TestGate {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
@@ -434,10 +434,10 @@ async fn sweep_for(gate: &TestGate, seconds: u64) {
 
 #[tokio::test]
 async fn a_channel_that_cannot_be_reached_holds_up_nothing_and_is_tried_again() {
-    let gate = gate_whose_channel_rests().await;
+    let gate = gate_whose_channel_cools_down().await;
     let first = ask(&gate).await;
     let second = ask(&gate).await;
-    // The second one is not tried while the channel rests, and that is no attempt.
+    // The second one is not tried while the channel cools down, and that is no attempt.
     assert_eq!(outbox(&gate, &first.id).await[0]["attempts"], 1);
     assert_eq!(outbox(&gate, &second.id).await[0]["attempts"], 0);
     assert_eq!(gate.status(&second.id).await.status, Status::Pending);

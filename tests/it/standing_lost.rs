@@ -309,7 +309,7 @@ async fn a_list_that_a_damaged_pause_prevents_says_nothing_of_what_was_done() {
 async fn the_id_is_looked_for_once_a_minute() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::embedded(dir.path(), OPEN_LIMIT, keys());
-    store.look().await.unwrap();
+    store.try_reading().await.unwrap();
     store.prepare().await.unwrap();
     let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
     let lose = "DELETE FROM standingapprovals WHERE PartitionKey = 'gate'";
@@ -318,10 +318,10 @@ async fn the_id_is_looked_for_once_a_minute() {
     store.ensure_standing_is_whole().await.unwrap();
     tokio::time::advance(Duration::from_secs(1)).await;
     for _ in 0..2 {
-        let looked = store.ensure_standing_is_whole().await;
+        let checked = store.ensure_standing_is_whole().await;
         assert!(
-            matches!(looked, Err(StoreError::StandingLost)),
-            "{looked:?}"
+            matches!(checked, Err(StoreError::StandingLost)),
+            "{checked:?}"
         );
     }
     // Another instance has started, whose pause this one does not have.
@@ -331,9 +331,9 @@ async fn the_id_is_looked_for_once_a_minute() {
     };
     let other = Store::embedded(dir.path(), OPEN_LIMIT, keys()).with_rows(paused);
     other.prepare().await.unwrap();
-    let looked = store.ensure_standing_is_whole().await;
+    let checked = store.ensure_standing_is_whole().await;
     assert!(
-        matches!(looked, Err(StoreError::StandingLost)),
-        "{looked:?}"
+        matches!(checked, Err(StoreError::StandingLost)),
+        "{checked:?}"
     );
 }

@@ -141,11 +141,11 @@ impl Ground {
     }
 }
 
-/// Runs each test on each backend.
 /// Held by each test of the contract on tables: Azurite runs in one thread, and two rushes at once could take longer
 /// than the store's time for an operation.
 static AZURITE: Mutex<()> = Mutex::const_new(());
 
+/// Runs each test on each backend.
 macro_rules! contract {
     ($($name:ident,)*) => {
         mod embedded {

@@ -2,7 +2,7 @@
 
 use human_oversight::policy::{
     Ask, Candidate, CommentRule, Effect, Explanation, Limit, Matched, PlanFault, Policy, Reask,
-    Requirement, Source, Truth,
+    Requirement, Truth,
 };
 use serde_json::{Value, json};
 
@@ -184,11 +184,7 @@ fn code(fault: &PlanFault) -> &'static str {
 }
 
 fn words_of_ask(ask: &Ask) -> String {
-    let from = match &ask.from {
-        Source::Group(name) => name,
-        Source::Requested => "requested",
-    };
-    format!("{} {from}", ask.needed)
+    format!("{} {}", ask.needed, ask.from.name())
 }
 
 fn words_of_limit(candidates: &[Candidate]) -> String {

@@ -37,7 +37,7 @@ pub enum Deviation {
     },
     /// A number beyond all earlier ones, and the largest of them, if the reader may see it.
     Larger(Decimal, Option<Decimal>),
-    /// The same below all earlier ones.
+    /// A number below all earlier ones, and the smallest of them, if the reader may see it.
     Smaller(Decimal, Option<Decimal>),
     /// Each earlier request had this parameter, and this one has not.
     MissingParameter,

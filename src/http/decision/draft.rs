@@ -160,7 +160,7 @@ impl Draft {
         !is_typed && self.result.is_none() && self.grant.is_none() && self.hand_over.is_none()
     }
 
-    /// The same without the result, which a page has shown.
+    /// The draft without the result, which a page has shown.
     pub(super) fn without_result(self) -> Self {
         Self {
             result: None,

@@ -56,7 +56,7 @@ impl File {
         })
     }
 
-    /// The same, once it is known that the file is still the one at the path.
+    /// As [`Self::with`], once it is known that the file is still the one at the path.
     pub(super) fn with_same<T>(
         &mut self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,

@@ -35,5 +35,5 @@ fn names_any(addresses: &str, people: &[Address]) -> bool {
         return true;
     };
     let mut addresses = addresses.iter().filter_map(|it| Address::from_known(it));
-    addresses.any(|address| people.iter().any(|it| it.is_same_person(&address)))
+    addresses.any(|address| people.iter().any(|it| it.is_same_name(&address)))
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::store::listing::Place;
+use crate::store::listing::Cursor;
 use crate::store::row::Keys;
 use crate::values::Timestamp;
 
@@ -48,7 +48,7 @@ pub(super) fn get(
 pub(super) fn due(
     connection: &Connection,
     now: Timestamp,
-    from: Option<Place>,
+    from: Option<Cursor>,
 ) -> rusqlite::Result<Vec<DueRow>> {
     let mut select = connection.prepare_cached(
         "SELECT Due, PartitionKey, RowKey FROM approvals
@@ -56,10 +56,10 @@ pub(super) fn due(
          ORDER BY Due, PartitionKey, RowKey LIMIT ?5",
     )?;
     let (after, partition, row) = match from {
-        Some(place) => (
-            place.due.map_or(i64::MIN, Timestamp::unix_millis),
-            place.keys.0,
-            place.keys.1.unwrap_or_default(),
+        Some(cursor) => (
+            cursor.due.map_or(i64::MIN, Timestamp::unix_millis),
+            cursor.keys.0,
+            cursor.keys.1.unwrap_or_default(),
         ),
         None => (i64::MIN, String::new(), String::new()),
     };
@@ -75,7 +75,7 @@ pub(super) fn all(
     connection: &Connection,
     table: &str,
     only: Option<&str>,
-    from: Option<Place>,
+    from: Option<Cursor>,
     most: usize,
 ) -> rusqlite::Result<Vec<AnyRow>> {
     // The first form reads nothing of other partitions.
@@ -87,7 +87,7 @@ pub(super) fn all(
         "SELECT PartitionKey, RowKey, ETag, Entity FROM {table}
          WHERE {after} ORDER BY PartitionKey, RowKey LIMIT ?3"
     ))?;
-    let (partition, row) = from.map(|place| place.keys).unwrap_or_default();
+    let (partition, row) = from.map(|cursor| cursor.keys).unwrap_or_default();
     let partition = only.unwrap_or(&partition);
     let rows = select.query_map(
         params![partition, row.unwrap_or_default(), most as i64],

@@ -103,7 +103,7 @@ pub(super) async fn get(
     Ok(find(table, keys).await?)
 }
 
-/// The same, with what the service answers.
+/// As [`get`], with the service's answer where it fails.
 pub(super) async fn find(
     table: &TableClient,
     (partition, row): &Keys,

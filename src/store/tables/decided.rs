@@ -5,7 +5,7 @@ use std::iter;
 use super::client::Tables;
 use super::retry::{POINT, QUERY};
 use crate::store::error::StoreError;
-use crate::store::listing::{KeyedRows, Place, RawRow};
+use crate::store::listing::{Cursor, KeyedRows, RawRow};
 use crate::store::row::{Columns, Keys};
 use crate::store::versioned::ETag;
 
@@ -43,8 +43,8 @@ impl Tables {
     /// A page of all rows; none without the table.
     pub(in crate::store) async fn list_decided(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         match self.list(QUERY, || self.decided.query(), from).await {
             Err(fault) if fault.is_code("TableNotFound") => Ok((Vec::new(), None)),
             listed => Ok(listed?),

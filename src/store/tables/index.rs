@@ -16,7 +16,7 @@ use crate::domain::{Approval, Status};
 use crate::keys::LinkKeys;
 use crate::store::entry::{IndexEntry, People, SeenEntry};
 use crate::store::error::StoreError;
-use crate::store::listing::{Due, DuePage, Place};
+use crate::store::listing::{Cursor, Due, DuePage};
 use crate::store::row::Columns;
 use crate::values::{Address, ApprovalId, Timestamp};
 
@@ -107,7 +107,7 @@ impl Tables {
     pub(in crate::store) async fn due(
         &self,
         now: Timestamp,
-        from: Option<Place>,
+        from: Option<Cursor>,
     ) -> Result<DuePage, StoreError> {
         let (sent, _) = with_retry(QUERY, || {
             let query = self
@@ -118,11 +118,14 @@ impl Tables {
                     MARKER.1
                 ))
                 .select("PartitionKey,RowKey,Id,Due,Timestamp");
-            first_page(beginning_at(query, from.as_ref().map(|place| &place.keys)))
+            first_page(beginning_at(
+                query,
+                from.as_ref().map(|cursor| &cursor.keys),
+            ))
         })
         .await;
         let page = sent?;
-        let next = page.continuation().map(|keys| Place { due: None, keys });
+        let next = page.continuation().map(|keys| Cursor { due: None, keys });
         let (markers, entries): (Vec<_>, Vec<_>) = page.entities.into_iter().partition(is_marker);
         let entries = entries.into_iter();
         let mut rows: Vec<(Timestamp, Due)> = entries.map(|entity| due_of(entity, now)).collect();

@@ -38,7 +38,7 @@ impl Tables {
         probe
     }
 
-    pub(in crate::store) async fn look(&self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn try_reading(&self) -> Result<(), StoreError> {
         Ok(read(&self.approvals).await?)
     }
 

@@ -9,7 +9,7 @@ use super::marker::MARKER;
 use super::retry::{POINT, QUERY, with_retry};
 use crate::store::entry::IndexEntry;
 use crate::store::error::StoreError;
-use crate::store::listing::Place;
+use crate::store::listing::Cursor;
 use crate::store::row::{self, Columns};
 use crate::values::ApprovalId;
 
@@ -31,8 +31,8 @@ impl Tables {
 
     pub(in crate::store) async fn rebuild_index(
         &self,
-        from: Option<Place>,
-    ) -> Result<(usize, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(usize, Option<Cursor>), StoreError> {
         let (entries, next) = self.named_entries(from).await?;
         let count = entries.len();
         // An entry whose row has gone on meanwhile is early or orphaned, and the sweep corrects it.
@@ -51,9 +51,9 @@ impl Tables {
     /// The entries that a page of rows names. What cannot be read names none: `verify` reports it.
     async fn named_entries(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<(ApprovalId, IndexEntry)>, Option<Place>), StoreError> {
-        let from = from.map(|place| place.keys);
+        from: Option<Cursor>,
+    ) -> Result<(Vec<(ApprovalId, IndexEntry)>, Option<Cursor>), StoreError> {
+        let from = from.map(|cursor| cursor.keys);
         let (sent, _) = with_retry(QUERY, || {
             let query = self
                 .approvals
@@ -64,7 +64,7 @@ impl Tables {
         })
         .await;
         let page = sent?;
-        let next = page.continuation().map(|keys| Place { due: None, keys });
+        let next = page.continuation().map(|keys| Cursor { due: None, keys });
         let entries = page.entities.into_iter().filter_map(|entity| {
             let columns = Columns::from_entity(entity);
             let id = row::id(&columns.keys()).ok()?;

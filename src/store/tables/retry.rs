@@ -13,7 +13,8 @@ pub(super) struct RetryPolicy {
     in_all: Duration,
 }
 
-/// For one row: a decision takes two or three operations before its answer, one after another, and its caller gives up after 30 s.
+/// For one row: a decision takes two or three operations before its answer, one after another, and its caller gives up
+/// after 30 s.
 pub(super) const POINT: RetryPolicy = RetryPolicy {
     answer: Duration::from_secs(3),
     in_all: Duration::from_secs(7),

@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::probe::read;
 use super::retry::{POINT, QUERY};
 use crate::store::error::StoreError;
-use crate::store::listing::{Place, RawRow};
+use crate::store::listing::{Cursor, RawRow};
 use crate::store::row::{Columns, Keys};
 use crate::store::versioned::ETag;
 
@@ -51,8 +51,8 @@ impl Tables {
     pub(in crate::store) async fn list_standing_of(
         &self,
         partition: &str,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         let query = || {
             let query = self.standing.query();
             query.filter(format!("PartitionKey eq '{partition}'"))
@@ -63,8 +63,8 @@ impl Tables {
     /// A page of all rows. A gate of an earlier version has no such table.
     pub(in crate::store) async fn list_standing(
         &self,
-        from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        from: Option<Cursor>,
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), StoreError> {
         match self.list(QUERY, || self.standing.query(), from).await {
             Err(fault) if fault.is_code("TableNotFound") => Ok((Vec::new(), None)),
             listed => Ok(listed?),

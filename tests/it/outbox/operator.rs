@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::receiver::{Receiver, gone_after};
-use super::{ask, gate_that_tells, gate_whose_channel_rests, gate_with, outbox, redeliver};
+use super::{ask, gate_that_tells, gate_whose_channel_cools_down, gate_with, outbox, redeliver};
 use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{Log, TestGate};
@@ -25,10 +25,10 @@ async fn redeliver_on_store(gate: &TestGate, id: &str) -> (String, i32) {
     .await
 }
 
-/// The second one waits for a channel that is left alone: it was never tried.
+/// The second one waits for a channel that is cooling down: it was never tried.
 #[tokio::test]
 async fn what_waits_unsent_for_a_channel_that_is_left_alone_is_queued_for_the_next_sweep() {
-    let gate = gate_whose_channel_rests().await;
+    let gate = gate_whose_channel_cools_down().await;
     let tried = ask(&gate).await;
     let [by_command, by_all, by_gate] = [ask(&gate).await, ask(&gate).await, ask(&gate).await];
     let state = async |id: &str| outbox(&gate, id).await[0].clone();
@@ -64,7 +64,7 @@ async fn what_waits_unsent_for_a_channel_that_is_left_alone_is_queued_for_the_ne
     assert_eq!(state(&by_command.id).await["attempts"], 0);
     gate.pass(Duration::from_secs(120));
     gate.sweep().await;
-    // One of them is tried, and then the channel is left alone again.
+    // One of them is tried, and then the channel cools down again.
     eventually(async || {
         let mut attempts = 0;
         for one in [&tried, &by_command, &by_all, &by_gate] {

@@ -256,7 +256,7 @@ reask = "refuse"
     let joined = requirement(policy.evaluate(&request));
     assert_eq!(stages(&joined), "2 finance + 1 requested > 1 security");
     assert_eq!(people(&joined.stages[0][1].members), ["chosen@example.com"]);
-    assert_eq!(joined.rejections, 2);
+    assert_eq!(joined.rejections.get(), 2);
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
     assert_eq!(seconds(joined.timeout), Some(7_200));
     assert_eq!(seconds(joined.run_within), Some(600));

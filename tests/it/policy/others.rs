@@ -1,5 +1,6 @@
 //! Faults that other systems have had in their policies and quorums.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use human_oversight::policy::{Asked, PlanFault};
@@ -151,7 +152,7 @@ fn the_person_acted_for_gives_no_approval_through_a_group() {
             fault,
             Err(PlanFault::QuorumUnsatisfiable {
                 free: 0,
-                needed: 1,
+                needed: NonZeroU8::MIN,
                 ..
             })
         ),

@@ -39,7 +39,7 @@ fn the_person_acted_for_is_never_asked_and_no_quorum_shrinks() {
         ["lena@example.com", "omar@example.com"]
     );
     assert_eq!(
-        (of_maria.stages[0][0].needed, of_maria.check(DAY)),
+        (of_maria.stages[0][0].needed.get(), of_maria.check(DAY)),
         (2, Ok(()))
     );
     let three = rules(
@@ -47,7 +47,7 @@ fn the_person_acted_for_is_never_asked_and_no_quorum_shrinks() {
     );
     assert_eq!(demand(&three, None, &[]).check(DAY), Ok(()));
     let of_maria = demand(&three, Some("maria@example.com"), &[]);
-    assert_eq!(of_maria.stages[0][0].needed, 3);
+    assert_eq!(of_maria.stages[0][0].needed.get(), 3);
     assert!(is_unsatisfiable(&of_maria));
 }
 
@@ -117,9 +117,9 @@ stages = [{{ from = "four" }}]
         check("beside one"),
         Err(PlanFault::QuorumUnsatisfiable {
             free: 1,
-            needed: 2,
+            needed,
             ..
-        })
+        }) if needed.get() == 2
     ));
     assert!(matches!(
         check("id"),

@@ -216,7 +216,7 @@ fn is_at_least_as_strict(tightened: &Effect, before: &Effect) -> bool {
             let needed = |requirement: &human_oversight::policy::Requirement| -> BTreeSet<(usize, Source, u8)> {
                 let stages = requirement.stages.iter().enumerate();
                 let asks = stages.flat_map(|(index, stage)| stage.iter().map(move |ask| (index, ask)));
-                asks.map(|(index, ask)| (index, ask.from.clone(), ask.needed)).collect()
+                asks.map(|(index, ask)| (index, ask.from.clone(), ask.needed.get())).collect()
             };
             let after = needed(tightened);
             let keeps = |(stage, from, count): &(usize, Source, u8)| {

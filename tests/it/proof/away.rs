@@ -1,6 +1,6 @@
 //! Exhaustive model of people who are away: two approvals of two people of finance, and a lead who is asked by
-//! escalation. The first of finance, or the lead, is absent and has a substitute. They vote and revoke in every order; time passes, and the
-//! sweep runs or does not. The guarantees are derived from the votes and the emails anew.
+//! escalation. The first of finance, or the lead, is absent and has a substitute. They vote and revoke in every order;
+//! time passes, and the sweep runs or does not. The guarantees are derived from the votes and the emails anew.
 
 use std::num::NonZeroU8;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! Exhaustive model of delivery reports: the emails of two approvers are sent, again after a lost answer, while the mail
-//! service reports on them, in any order, repeatedly and before the answer to the email, and the approvers decide
-//! and the deadline passes. Each call reads and evaluates the row in one step, and writes it
-//! in a second, on condition that it has not changed; a report and another call are under way at a time.
+//! Exhaustive model of delivery reports: the emails of two approvers are sent, again after a lost answer, while the
+//! mail service reports on them, in any order, repeatedly and before the answer to the email, and the approvers decide
+//! and the deadline passes. Each call reads and evaluates the row in one step, and writes it in a second, on condition
+//! that it has not changed; a report and another call are under way at a time.
 
 use std::time::Duration;
 

@@ -2,14 +2,14 @@
 //! one approval apply the transitions of `src/domain/` in every order, with every fault, at every
 //! relevant time. The guarantees are checked in every reachable state.
 //!
-//! A call reads and evaluates the row in one step, and stores the result in a second step with a
-//! conditional write. Other calls may run between the two. (Reading and evaluating form one step
-//! because a concurrent write either causes a conflict or comes too late to change the response.) A
-//! write may be lost, or be applied while its response is lost; then the caller retries. A gate that
-//! crashes during a call looks the same to the caller. An agent may crash and restart without memory. The
-//! operator may pause once, at any time after the approval, and resume; or, in other runs, revoke. So may the
-//! approver; the operator revokes in one step, because the approver's call is a write of the same kind. Somewhere between gate and agents, the permit of a
-//! granted claim may be recorded and shown to any agent. Email is not modelled.
+//! A call reads and evaluates the row in one step, and stores the result in a second step with a conditional write.
+//! Other calls may run between the two. (Reading and evaluating form one step because a concurrent write either causes
+//! a conflict or comes too late to change the response.) A write may be lost, or be applied while its response is lost;
+//! then the caller retries. A gate that crashes during a call looks the same to the caller. An agent may crash and
+//! restart without memory. The operator may pause once, at any time after the approval, and resume; or, in other runs,
+//! revoke. So may the approver; the operator revokes in one step, because the approver's call is a write of the same
+//! kind. Somewhere between gate and agents, the permit of a granted claim may be recorded and shown to any agent. Email
+//! is not modelled.
 
 mod guarantees;
 mod handlers;

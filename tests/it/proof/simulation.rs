@@ -1,9 +1,9 @@
-//! The real gate against a table service that fails: the real router, handlers and table store. Each
-//! call runs in a separate process of the gate, with its own clock. A seed determines which actor calls
-//! when, which operation is served next and with what result, when time passes, and which process
-//! crashes, and when the operator pauses and resumes. After each write, every earlier response is checked
-//! against the row, and each row has its entry in the due index. No claim or submit that began while paused is granted before the resume, and no agent
-//! runs what is acknowledged as revoked.
+//! The real gate against a table service that fails: the real router, handlers and table store. Each call
+//! runs in a separate process of the gate, with its own clock. A seed determines which actor calls when,
+//! which operation is served next and with what result, when time passes, and which process crashes, and when
+//! the operator pauses and resumes. After each write, every earlier response is checked against the row, and
+//! each row has its entry in the due index. No claim or submit that began while paused is granted before the
+//! resume, and no agent runs what is acknowledged as revoked.
 //!
 //! A failing seed is printed, and can be replayed with `HO_PROOF_SEED=n`. Random values inside the gate
 //! (names of writes, pauses) rarely matter: of 400 seeds that were run three times each, four had one

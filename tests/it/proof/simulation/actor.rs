@@ -1,6 +1,6 @@
-//! The callers of the gate: two agents, the approvers and the operator for each request, and one sweep for
-//! all. Under a policy there is one request, and its approvers vote, also out of turn and a second time, and hand their seats
-//! over. An actor that gets no response, or 503, repeats the call.
+//! The callers of the gate: two agents, the approvers and the operator for each request, and one sweep for all. Under a
+//! policy there is one request, and its approvers vote, also out of turn and a second time, and hand their seats over.
+//! An actor that gets no response, or 503, repeats the call.
 
 use human_oversight::app::App;
 use human_oversight::domain::{DeliveryState, Status, Verdict};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use human_oversight::app::{App, LastReading, SetAside, Teller};
+use human_oversight::app::{App, ChannelSender, LastReading, SetAside};
 use human_oversight::config::Config;
 use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status};
 use human_oversight::http::router;
@@ -144,7 +144,7 @@ impl Settings {
             set_aside: SetAside::default(),
             last_sweep: Default::default(),
             index_rebuild: Default::default(),
-            teller: Teller::new(None),
+            channel_sender: ChannelSender::new(None),
             last_off_channels: LastReading::of_off_channels(),
             people: config.people(),
             unseen_changes: Default::default(),

@@ -8,8 +8,8 @@ use super::backend::Backend;
 use super::error::StoreError;
 use super::gate_id::{GateId, OpenedBy, keys_of_row};
 use super::handle::Store;
+use super::observed_gate_id::RowWrite;
 use super::row::{Columns, Format};
-use super::sight::Writing;
 use super::versioned::ETag;
 
 impl Store {
@@ -23,11 +23,11 @@ impl Store {
         if !self.prepared.initialized() {
             return self.find_gate_id().await.map(drop);
         }
-        if self.gate_id.get().is_none() || self.id_seen.is_recent() {
+        if self.gate_id.get().is_none() || self.observed_id.is_recent() {
             return Ok(());
         }
         match self.backend.get_standing(&keys_of_row()).await? {
-            Some((columns, _)) if self.id_seen.see(Writing::of(&columns)) => Ok(()),
+            Some((columns, _)) if self.observed_id.observe(RowWrite::of(&columns)) => Ok(()),
             _ => Err(StoreError::StandingLost),
         }
     }
@@ -35,7 +35,7 @@ impl Store {
     /// The result of reading the standing table, once it is remembered if the table was missing.
     pub(super) fn noting_loss<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
         if matches!(read, Err(StoreError::StandingLost)) {
-            self.id_seen.clear();
+            self.observed_id.expire();
         }
         read
     }
@@ -46,11 +46,11 @@ impl Store {
     /// [`StoreError::StandingLost`] if there are requests that are sealed for an id, and no id; why a stored one cannot be
     /// trusted; or the store's own.
     pub async fn ensure_gate_id_is_kept(&self) -> Result<(), StoreError> {
-        let kept = match self.find_gate_id().await? {
-            FoundId::Kept(columns, _) => Some(self.kept(&columns)?.id),
+        let stored = match self.find_gate_id().await? {
+            FoundId::Stored(columns, _) => Some(self.decode_gate_id(&columns)?.id),
             FoundId::None | FoundId::Lost => None,
         };
-        GateId::next(kept.as_ref(), &self.rows).map(drop)
+        GateId::next(stored.as_ref(), &self.rows).map(drop)
     }
 
     /// Looks for the id, before anything is created in its place.
@@ -59,23 +59,23 @@ impl Store {
     /// [`StoreError::StandingLost`] if it is lost, or was when this process looked before, except for a gate that pauses
     /// everything; or the store's own.
     pub(super) async fn find_gate_id(&self) -> Result<FoundId, StoreError> {
-        if self.id_seen.was_lost() {
+        if self.observed_id.was_lost() {
             return Err(StoreError::StandingLost);
         }
         if let Some((columns, etag)) = self.read_gate_id().await? {
-            return Ok(FoundId::Kept(columns, etag));
+            return Ok(FoundId::Stored(columns, etag));
         }
         if !self.has_requests_of_an_id().await? {
             return Ok(FoundId::None);
         }
         // Another instance stores the id before its first request.
         if let Some((columns, etag)) = self.read_gate_id().await? {
-            return Ok(FoundId::Kept(columns, etag));
+            return Ok(FoundId::Stored(columns, etag));
         }
         match self.rows.opened_by {
             OpenedBy::Gate { is_paused: true } => Ok(FoundId::Lost),
             OpenedBy::Gate { is_paused: false } | OpenedBy::Command => {
-                self.id_seen.lose();
+                self.observed_id.mark_lost();
                 Err(StoreError::StandingLost)
             }
         }
@@ -90,27 +90,27 @@ impl Store {
     }
 
     async fn has_requests_of_an_id(&self) -> Result<bool, StoreError> {
-        let mut place = None;
+        let mut cursor = None;
         loop {
             let listed = match &self.backend {
-                Backend::Embedded(embedded) => embedded.all(place),
-                Backend::Tables(tables) => tables.all_or_none(place).await,
+                Backend::Embedded(embedded) => embedded.all(cursor),
+                Backend::Tables(tables) => tables.all_or_none(cursor).await,
             };
             let (page, next) = listed?;
             if page.iter().any(|row| row.columns.format() == Format::V2) {
                 return Ok(true);
             }
-            place = next;
-            if place.is_none() {
+            cursor = next;
+            if cursor.is_none() {
                 return Ok(false);
             }
         }
     }
 }
 
-/// What is found where the id is kept.
+/// What is found where the id is stored.
 pub(super) enum FoundId {
-    Kept(Columns, ETag),
+    Stored(Columns, ETag),
     /// Nothing, and no request that is sealed for an id.
     None,
     /// Nothing, though there are such requests.
