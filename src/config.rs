@@ -43,7 +43,7 @@ use agent_identity::agent_identity;
 use agent_keys::agent_keys;
 pub use approvers::read_allowed_approvers;
 use approvers::{allowed_approvers, check_groups};
-use asking::{budgets, reask_after, reject_reasons};
+use asking::{budgets, open_limit, reask_after, reject_reasons};
 use channels::channels;
 pub use environment::ensure_text;
 pub use error::{ConfigError, ConfigErrors};
@@ -51,7 +51,7 @@ pub use idle::idle_settings;
 pub use known::{KnownSettings, UnknownSetting};
 pub use log::{LogFormat, hides_events};
 use log::{log_filter, log_format};
-use lookup::{Lookup, explain_quotes, flag, non_empty, number, port, seconds, unusable};
+use lookup::{Lookup, explain_quotes, flag, non_empty, port, seconds, unusable};
 use mail::{brand, local_sender, mail_from, notifications, parameter_disclosure, transport};
 use policy::policy;
 pub use schedule::SweepSchedule;
@@ -164,12 +164,8 @@ impl Config {
     fn parse(lookup: impl Fn(&str) -> Option<String>, errors: &mut ConfigErrors) -> Self {
         let get = |name| non_empty(&lookup, name);
         let behind_host = get(HOST_PORT).is_some();
-        let local = errors.or(flag(&get, "HO_LOCAL"), false);
-        // `HO_LOCAL` has no effect in the cloud.
-        let in_cloud = get("WEBSITE_INSTANCE_ID").is_some();
-        let local = local && !in_cloud;
-        let production = behind_host && !local;
-
+        let is_local = is_local(&get, errors);
+        let production = behind_host && !is_local;
         let TableSettings {
             store,
             mut rows,
@@ -228,26 +224,8 @@ impl Config {
         config.policy = policy(&get, &lookup, &config.surroundings(), errors);
         let allows_private = config.channels_allow_private;
         config.channels = channels(config.policy.as_ref(), &lookup, allows_private, errors);
-        if config.policy.is_some() && config.rows.version == RowVersion::V1 {
-            errors.push(unusable(
-                "HO_ROWS",
-                "rows of version 1 have no room for what a policy decides: first set HO_ROWS=2 on every instance",
-            ));
-        }
-        if config.agent_identity != AgentIdentity::Key && config.rows.version == RowVersion::V1 {
-            errors.push(unusable(
-                "HO_ROWS",
-                "rows of version 1 have no room for the owner that HO_AGENT_IDENTITY gives them: first set HO_ROWS=2 \
-                 on every instance",
-            ));
-        }
-        let refuses = config.policy.as_ref().is_some_and(Policy::refuses_rejected);
-        if refuses && config.reask_after.is_none() {
-            errors.push(unusable(
-                "HO_REASK_AFTER",
-                "a rule of the policy has `reask = \"refuse\"`, so it must be the time for which a rejection is kept",
-            ));
-        }
+        config.check_rows(errors);
+        config.check_reask(errors);
         config.check_keys(errors);
         if production {
             config.check_for_production(errors);
@@ -303,6 +281,37 @@ impl Config {
             sign_in_configured: self.sign_in.is_some(),
             names_bound: self.agent_keys.is_some(),
             development: !self.production,
+        }
+    }
+
+    /// Refuses rows of version 1 where these have no room for what other settings put into them.
+    fn check_rows(&self, errors: &mut ConfigErrors) {
+        if self.rows.version != RowVersion::V1 {
+            return;
+        }
+        if self.policy.is_some() {
+            errors.push(unusable(
+                "HO_ROWS",
+                "rows of version 1 have no room for what a policy decides: first set HO_ROWS=2 on every instance",
+            ));
+        }
+        if self.agent_identity != AgentIdentity::Key {
+            errors.push(unusable(
+                "HO_ROWS",
+                "rows of version 1 have no room for the owner that HO_AGENT_IDENTITY gives them: first set HO_ROWS=2 \
+                 on every instance",
+            ));
+        }
+    }
+
+    /// Refuses a policy that needs rejections, where none is kept.
+    fn check_reask(&self, errors: &mut ConfigErrors) {
+        let refuses = self.policy.as_ref().is_some_and(Policy::refuses_rejected);
+        if refuses && self.reask_after.is_none() {
+            errors.push(unusable(
+                "HO_REASK_AFTER",
+                "a rule of the policy has `reask = \"refuse\"`, so it must be the time for which a rejection is kept",
+            ));
         }
     }
 
@@ -367,6 +376,12 @@ impl Config {
     }
 }
 
+/// Whether a gate behind the host is for local development. `HO_LOCAL` has no effect in the cloud.
+fn is_local(get: &Lookup<'_>, errors: &mut ConfigErrors) -> bool {
+    let is_set = errors.or(flag(get, "HO_LOCAL"), false);
+    is_set && get("WEBSITE_INSTANCE_ID").is_none()
+}
+
 fn default_timeout(get: &Lookup<'_>) -> Result<Duration, ConfigError> {
     seconds(get, "HO_DEFAULT_TIMEOUT", 3_600, TIMEOUT_SECONDS)
 }
@@ -377,11 +392,6 @@ fn listening_port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
     } else {
         port(get, "HO_PORT", 7071, 0)
     }
-}
-
-fn open_limit(get: &Lookup<'_>) -> Result<usize, ConfigError> {
-    let limit = number(get, "HO_OPEN_LIMIT", "open requests", 1_000, 1..=10_000)?;
-    Ok(limit as usize)
 }
 
 #[cfg(test)]

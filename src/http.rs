@@ -27,6 +27,7 @@ mod operate;
 mod origin;
 mod outcome;
 mod page;
+mod prefer;
 mod principal;
 mod requests;
 mod server;

@@ -44,28 +44,8 @@ impl App {
     /// # Errors
     /// When a setting or a key file cannot be used.
     pub fn assemble(config: Config, port: u16, clock: Clock) -> Result<Self, AssembleError> {
-        let dir = &config.home;
-        // Its rows are sealed and signed with the keys that it has.
-        let has_rows =
-            matches!(&config.store, StoreConfig::Embedded(dir) if dir.join(EMBEDDED_FILE).exists());
-        let load = |keys: &Option<Vec<NamedKey>>, file, generate: fn() -> String| match keys {
-            Some(keys) => Ok(keys.clone()),
-            None => keyring::load_or_create(&dir.join(file), !has_rows, generate)
-                .map_err(|source| AssembleError::LocalKeys { file, source }),
-        };
-        let link_keys = load(&config.link_keys, "link.keys", keyring::generate_link_key)?;
-        let receipt_keys = load(
-            &config.receipt_keys,
-            "receipt.keys",
-            keyring::generate_receipt_key,
-        )?;
-        let unusable = |name| move |error| ConfigError::Keys { name, error };
-        let link_keys = LinkKeys::new(&link_keys).map_err(unusable("HO_LINK_KEYS"))?;
+        let (link_keys, receipt_keys) = keys(&config, &clock)?;
         let link_keys = Arc::new(link_keys);
-        let receipt_keys = ReceiptKeys::new(&receipt_keys).map_err(unusable("HO_RECEIPT_KEYS"))?;
-        receipt_keys
-            .signing_kid(clock())
-            .map_err(|_| unusable("HO_RECEIPT_KEYS")(KeyError::NoneInForce))?;
         let mailer = Mailer::new(
             &config.mail,
             config.mail_from.clone(),
@@ -112,4 +92,30 @@ impl App {
             config,
         })
     }
+}
+
+/// The keys of the settings, or else of the key files of local development.
+fn keys(config: &Config, clock: &Clock) -> Result<(LinkKeys, ReceiptKeys), AssembleError> {
+    let dir = &config.home;
+    // Its rows are sealed and signed with the keys that it has.
+    let has_rows =
+        matches!(&config.store, StoreConfig::Embedded(dir) if dir.join(EMBEDDED_FILE).exists());
+    let load = |keys: &Option<Vec<NamedKey>>, file, generate: fn() -> String| match keys {
+        Some(keys) => Ok(keys.clone()),
+        None => keyring::load_or_create(&dir.join(file), !has_rows, generate)
+            .map_err(|source| AssembleError::LocalKeys { file, source }),
+    };
+    let link_keys = load(&config.link_keys, "link.keys", keyring::generate_link_key)?;
+    let receipt_keys = load(
+        &config.receipt_keys,
+        "receipt.keys",
+        keyring::generate_receipt_key,
+    )?;
+    let unusable = |name| move |error| ConfigError::Keys { name, error };
+    let link_keys = LinkKeys::new(&link_keys).map_err(unusable("HO_LINK_KEYS"))?;
+    let receipt_keys = ReceiptKeys::new(&receipt_keys).map_err(unusable("HO_RECEIPT_KEYS"))?;
+    receipt_keys
+        .signing_kid(clock())
+        .map_err(|_| unusable("HO_RECEIPT_KEYS")(KeyError::NoneInForce))?;
+    Ok((link_keys, receipt_keys))
 }

@@ -9,7 +9,7 @@ use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::{
     Approval, Assurance, Ballot, CheckedDecision, CodeCheck, DecisionResult, DecisionStep,
-    GrantWish, State, Verdict, Words, join_lines,
+    GrantWish, Verdict, Words, join_lines,
 };
 use crate::keys::FormPurpose;
 use crate::store::RowVersion;
@@ -115,34 +115,21 @@ impl App {
         let rejects = || self.rejects(form, identified, approval);
         self.void_grants_if(&approval.request, None, rejects)
             .await?;
-        let known = match form.verdict {
-            Verdict::Reject => Some(self.rejections_name(&approval.request)),
-            Verdict::Approve => None,
-        };
+        let is_rejection = form.verdict == Verdict::Reject;
+        let known = is_rejection.then(|| self.rejections_name(&approval.request));
         let updating = self.update_announced(row, announcement, |approval, now| {
             let identified = self.identify(approval, caller)?;
             let was_decided = approval.decision().is_some();
             let result = self.apply(form, identified, approval, now)?;
             let is_new = !was_decided && approval.decision().is_some();
-            // Leasing within the write of a vote asks the next stage at once.
-            let leased = match result {
-                DecisionResult::Recorded if approval.state == State::Pending => {
-                    self.lease(approval, now)
-                }
-                _ => self.lease_for_channels(approval, now),
-            };
+            let leased = self.lease_after_form(approval, result == DecisionResult::Recorded, now);
             Ok((identified, result, leased, is_new))
         });
         let (updated, known) = tokio::join!(updating, self.read_rejections(known));
         let (row, (identified, mut result, leased, is_new)) = updated?;
         let approval = self.notify_in_background(row, leased);
-        // The row of a rejection shows whether its code was right.
-        let (approver, typed) = (identified.approver, &form.code);
-        let is_wrong_rejection = form.verdict == Verdict::Reject
-            && result == DecisionResult::Recorded
-            && identified.assurance == Assurance::Link
-            && self.check_code(&approval, approver, typed) == CodeCheck::Wrong;
-        if is_wrong_rejection || result.is_wrong_code() {
+        let approver = identified.approver;
+        if result.is_wrong_code() || self.is_wrong_rejection(form, identified, result, &approval) {
             self.count_wrong_code(&approval, approver).await?;
         }
         drop(hold);
@@ -152,9 +139,10 @@ impl App {
         }
         if let Some(wish) = wish.filter(|_| result == DecisionResult::Recorded) {
             // A form that was sent again, after a lost answer, gives nothing.
-            let is_given = match is_new {
-                true => self.give_grant(&approval, wish, voided).await,
-                false => self.grant_given_with(&approval, approver).await.is_some(),
+            let is_given = if is_new {
+                self.give_grant(&approval, wish, voided).await
+            } else {
+                self.grant_given_with(&approval, approver).await.is_some()
             };
             if !is_given {
                 result = DecisionResult::GrantNotGiven;
@@ -165,6 +153,20 @@ impl App {
             identified,
             result,
         })
+    }
+
+    /// Whether a rejection, which needs no code, was stored with a wrong one.
+    fn is_wrong_rejection(
+        &self,
+        form: &DecisionForm,
+        identified: Identified,
+        result: DecisionResult,
+        approval: &Approval,
+    ) -> bool {
+        form.verdict == Verdict::Reject
+            && result == DecisionResult::Recorded
+            && identified.assurance == Assurance::Link
+            && self.check_code(approval, identified.approver, &form.code) == CodeCheck::Wrong
     }
 
     /// Whether a form is about to reject. What is not yet stored may still change that.

@@ -5,7 +5,7 @@ use human_oversight_protocol::types::KeySet;
 use super::trust::{Distrust, check_request, check_standing};
 use crate::domain::{Approval, Delivery, DeliveryState};
 use crate::keys::{ReceiptKeys, receipt};
-use crate::store::{Cursor, Store, StoreError};
+use crate::store::{Cursor, Store, StoreError, StoredRow};
 use crate::values::Timestamp;
 use crate::values::word::words;
 
@@ -77,19 +77,7 @@ pub async fn inspect(
         Table::Requests => {
             let (page, next) = store.all(cursor).await?;
             for row in page {
-                match (what, row.approval) {
-                    (Inspection::Open, Ok(approval)) if approval.is_open(now) => {
-                        found.list(approval, keys);
-                    }
-                    (Inspection::Unsent, Ok(approval)) if has_unsent(&approval) => {
-                        found.list(approval, keys);
-                    }
-                    (Inspection::Damaged, read) => {
-                        found.add("row", &row.keys, check_request(&read, keys));
-                    }
-                    (_, Ok(_) | Err(StoreError::Legacy)) => {}
-                    (_, Err(_)) => found.unreadable += 1,
-                }
+                found.add_request(row, what, keys, now);
             }
             next
         }
@@ -145,6 +133,27 @@ fn has_unsent(approval: &Approval) -> bool {
 }
 
 impl Inspected {
+    /// Takes a row of the table of requests, if it is of what is listed.
+    fn add_request(
+        &mut self,
+        row: StoredRow,
+        what: Inspection,
+        keys: Option<&KeySet>,
+        now: Timestamp,
+    ) {
+        match (what, row.approval) {
+            (Inspection::Open, Ok(approval)) if approval.is_open(now) => self.list(approval, keys),
+            (Inspection::Unsent, Ok(approval)) if has_unsent(&approval) => {
+                self.list(approval, keys)
+            }
+            (Inspection::Damaged, read) => {
+                self.add("row", &row.keys, check_request(&read, keys));
+            }
+            (_, Ok(_) | Err(StoreError::Legacy)) => {}
+            (_, Err(_)) => self.unreadable += 1,
+        }
+    }
+
     fn list(&mut self, approval: Approval, keys: Option<&KeySet>) {
         if keys.is_none_or(|keys| receipt::check(&approval, keys).is_ok()) {
             self.requests.push(approval);

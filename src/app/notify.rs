@@ -13,7 +13,7 @@ use super::error::Error;
 use super::state::App;
 use crate::domain::{
     Approval, ChannelAttempt, ChannelResult, DeliveryFault, Earlier, Notice, SendAttempt,
-    SendResult,
+    SendResult, State,
 };
 use crate::mailer::{Email, MailError};
 use crate::render;
@@ -51,6 +51,21 @@ impl App {
         Leased {
             emails: approval.lease_all_but_reminders(self.config.notifications, now),
             ..self.lease_for_channels(approval, now)
+        }
+    }
+
+    /// Leases within the write of a form. What is recorded while the request stays pending can open a stage, whose people
+    /// are then asked at once.
+    pub(super) fn lease_after_form(
+        &self,
+        approval: &mut Approval,
+        is_recorded: bool,
+        now: Timestamp,
+    ) -> Leased {
+        if is_recorded && approval.state == State::Pending {
+            self.lease(approval, now)
+        } else {
+            self.lease_for_channels(approval, now)
         }
     }
 

@@ -13,8 +13,8 @@ use crate::domain::{
     Stage, Substitute, Verdict,
 };
 use crate::policy::{
-    Absence, Asked, Effect, MAX_PEOPLE, MAX_TOLD, Matched, Member, Policy, Reask, Requirement,
-    RuleId, group_by_person, is_same_person, tell_of,
+    Absence, Ask, Asked, Candidate, Effect, MAX_PEOPLE, MAX_TOLD, Matched, Member, Policy, Reask,
+    Requirement, RuleId, group_by_person, is_same_person, tell_of,
 };
 use crate::values::{Address, Owner, Timestamp};
 
@@ -104,32 +104,12 @@ impl App {
         loop {
             effect = match effect {
                 Effect::Requester { used_up } => {
-                    // People and the agent read that a limit is used up; that no rule applies is usual.
-                    let is_usual = used_up.is_empty();
-                    let requirement = policy.requirement_of_requester(used_up, &asked);
-                    let until = now + submission.timeout;
-                    let is_absent = policy
-                        .absences(now, until)
-                        .any(|it| requirement.asks_person(&it.person));
-                    if is_usual && !is_absent {
-                        return requested(submission);
-                    }
-                    return required(policy, requirement, submission, now);
+                    return requested_or_required(policy, used_up, &asked, submission, now);
                 }
                 Effect::Require(requirement) => {
                     return required(policy, requirement, submission, now);
                 }
-                Effect::Deny { rules, reason } => {
-                    let rule = rules.first().map(|it| it.rule.clone());
-                    let rule = rule.unwrap_or_else(RuleId::default_rule);
-                    return Ok(Ruling::Decide(DecidedAlone {
-                        plan: plan_of_rules(policy, &rules),
-                        decider: decider(policy, &rule),
-                        verdict: Verdict::Reject,
-                        reason: Some(reason),
-                        charged: None,
-                    }));
-                }
+                Effect::Deny { rules, reason } => return Ok(denied(policy, &rules, reason)),
                 Effect::Approve {
                     candidates,
                     otherwise,
@@ -141,28 +121,73 @@ impl App {
                     {
                         return Ok(Ruling::Stored(Box::new(stored)));
                     }
-                    for candidate in candidates {
-                        let rule = &candidate.rule.rule;
-                        let charged = match candidate.limit {
-                            None => None,
-                            Some(limit) => match self.charge_limit(rule, limit, owner).await {
-                                Some(charge) => Some(charge),
-                                None => continue,
-                            },
-                        };
-                        return Ok(Ruling::Decide(DecidedAlone {
-                            decider: decider(policy, rule),
-                            plan: plan_of_rules(policy, &[candidate.rule]),
-                            verdict: Verdict::Approve,
-                            reason: None,
-                            charged,
-                        }));
+                    if let Some(ruling) = self.approve_alone(policy, candidates, owner).await {
+                        return Ok(ruling);
                     }
                     *otherwise
                 }
             }
         }
     }
+
+    /// Approves by the first rule whose limit is not used up, and charges that.
+    async fn approve_alone(
+        &self,
+        policy: &Policy,
+        candidates: Vec<Candidate>,
+        owner: &Owner,
+    ) -> Option<Ruling> {
+        for candidate in candidates {
+            let rule = &candidate.rule.rule;
+            let charged = match candidate.limit {
+                None => None,
+                Some(limit) => match self.charge_limit(rule, limit, owner).await {
+                    Some(charge) => Some(charge),
+                    None => continue,
+                },
+            };
+            return Some(Ruling::Decide(DecidedAlone {
+                decider: decider(policy, rule),
+                plan: plan_of_rules(policy, &[candidate.rule]),
+                verdict: Verdict::Approve,
+                reason: None,
+                charged,
+            }));
+        }
+        None
+    }
+}
+
+/// Rejects by the first of these rules, or by the default.
+fn denied(policy: &Policy, rules: &[Matched], reason: String) -> Ruling {
+    let rule = rules.first().map(|it| it.rule.clone());
+    let rule = rule.unwrap_or_else(RuleId::default_rule);
+    Ruling::Decide(DecidedAlone {
+        plan: plan_of_rules(policy, rules),
+        decider: decider(policy, &rule),
+        verdict: Verdict::Reject,
+        reason: Some(reason),
+        charged: None,
+    })
+}
+
+/// Asks the people whom the agent names: by a plan of the policy, where a limit is used up or one of them is absent.
+fn requested_or_required(
+    policy: &Policy,
+    used_up: Vec<String>,
+    asked: &Asked<'_>,
+    submission: &Submission,
+    now: Timestamp,
+) -> Result<Ruling, Error> {
+    // People and the agent read that a limit is used up; that no rule applies is usual.
+    let is_usual = used_up.is_empty();
+    let requirement = policy.requirement_of_requester(used_up, asked);
+    let mut absences = policy.absences(now, now + submission.timeout);
+    let is_absent = absences.any(|it| requirement.asks_person(&it.person));
+    if is_usual && !is_absent {
+        return requested(submission);
+    }
+    required(policy, requirement, submission, now)
 }
 
 /// The people whom the agent names; the decision of one is enough.
@@ -200,30 +225,13 @@ fn required(
     let asked = asked.flat_map(|ask| &ask.members);
     let escalated = requirement.escalated();
     let mut people = group_by_person(asked.chain(escalated.iter().copied()));
-    let indexes = |members: &[&Member]| {
-        let index = |member| people.iter().position(|it| it.contains(member));
-        let mut indexes: Vec<usize> = members.iter().filter_map(index).collect();
-        indexes.sort_unstable();
-        indexes.dedup();
-        indexes
-    };
-    let mut stages = Vec::with_capacity(requirement.stages.len());
-    for asks in &requirement.stages {
-        let asks = asks.iter().map(|ask| domain::Ask {
-            members: indexes(&ask.members.iter().collect::<Vec<_>>()),
-            from: ask.from.name().to_owned(),
-            needed: ask.needed,
-        });
-        stages.push(Stage {
-            asks: asks.collect(),
-        });
-    }
+    let stages = stages(&requirement, &people);
     let escalation = requirement.escalate.as_ref();
     let escalation = escalation.filter(|_| !escalated.is_empty());
     let escalation = escalation.map(|it| Escalation {
         after_percent: it.after_percent,
         from: it.from.clone(),
-        to: indexes(&escalated),
+        to: indexes(&people, escalated.iter().copied()),
     });
     let absences = policy.absences(now, now + time);
     let substitutes = substitutes(absences, &mut people, submission, policy);
@@ -252,6 +260,31 @@ fn required(
         time,
         reask,
     })
+}
+
+fn stages(requirement: &Requirement, people: &[Vec<&Member>]) -> Vec<Stage> {
+    let ask = |ask: &Ask| domain::Ask {
+        members: indexes(people, &ask.members),
+        from: ask.from.name().to_owned(),
+        needed: ask.needed,
+    };
+    let stages = requirement.stages.iter();
+    let stages = stages.map(|asks| Stage {
+        asks: asks.iter().map(ask).collect(),
+    });
+    stages.collect()
+}
+
+/// The indexes of those of the people who are among the members.
+fn indexes<'a>(
+    people: &[Vec<&Member>],
+    members: impl IntoIterator<Item = &'a Member>,
+) -> Vec<usize> {
+    let index = |member| people.iter().position(|it| it.contains(&member));
+    let mut indexes: Vec<usize> = members.into_iter().filter_map(index).collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    indexes
 }
 
 /// What standing grants may be: only where a single approval decides.

@@ -10,9 +10,7 @@ use super::grant_rows;
 use super::identify::Caller;
 use super::notify::Leased;
 use super::state::{App, log_events};
-use crate::domain::{
-    Approval, DecisionResult, GrantEnd, Revocation, RevocationStep, Revoker, State,
-};
+use crate::domain::{Approval, DecisionResult, GrantEnd, Revocation, RevocationStep, Revoker};
 use crate::keys::FormPurpose;
 use crate::keys::receipt::{self, Contradiction, ReceiptKeys};
 use crate::store::{RowSettings, RowVersion, Store, StoreError};
@@ -65,13 +63,7 @@ impl App {
                     }
                     RevocationStep::Done(result) => result,
                 };
-                // What opens a stage again asks its people at once.
-                leased = match result {
-                    DecisionResult::Revoked if approval.state == State::Pending => {
-                        self.lease(approval, now)
-                    }
-                    _ => self.lease_for_channels(approval, now),
-                };
+                leased = self.lease_after_form(approval, result == DecisionResult::Revoked, now);
                 Ok(result)
             });
         let (row, identified, result) = revoking.await?;

@@ -56,12 +56,13 @@ pub(crate) async fn run(
     // The file contains personal data.
     let (unfinished, opened) = Unfinished::make(partial, || {
         let opened = private_files::options().create_new(true).open(partial);
-        opened.with_context(|| match partial.exists() {
-            true => format!(
-                "{} exists: an earlier backup was stopped, or one is running: delete the file if none is",
-                partial.display()
-            ),
-            false => format!("{} cannot be made", partial.display()),
+        opened.with_context(|| {
+            let name = partial.display();
+            if partial.exists() {
+                format!("{name} exists: an earlier backup was stopped, or one is running: delete the file if none is")
+            } else {
+                format!("{name} cannot be made")
+            }
         })
     })?;
     let copied = match copy(&store, keys.as_deref(), opened).await {
@@ -75,19 +76,7 @@ pub(crate) async fn run(
     }
     unfinished.end();
     let copied = copied?;
-    say(&format!("{} rows were copied.", copied.rows));
-    if copied.standing > 0 {
-        say(&format!(
-            "{} standing rows were copied too.",
-            copied.standing
-        ));
-    }
-    if copied.decided > 0 {
-        say(&format!(
-            "{} kept decisions were copied too.",
-            copied.decided
-        ));
-    }
+    copied.say();
     let mut is_incomplete = copied.unreadable > 0;
     if let Err(error @ StoreError::StandingLost) = store.ensure_gate_id_is_kept().await {
         eprintln!("human-oversight backup: {error}");
@@ -144,6 +133,18 @@ async fn copy<'a>(
 }
 
 impl Copied<'_> {
+    fn say(&self) {
+        say(&format!("{} rows were copied.", self.rows));
+        for (count, what) in [
+            (self.standing, "standing rows"),
+            (self.decided, "kept decisions"),
+        ] {
+            if count > 0 {
+                say(&format!("{count} {what} were copied too."));
+            }
+        }
+    }
+
     fn write_line(
         &mut self,
         copy: &mut impl Write,

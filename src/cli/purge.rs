@@ -117,8 +117,26 @@ pub(crate) async fn run(
         Ok(())
     })
     .await?;
-    for_each_standing_row(&store, async |row| {
-        let damage = damage(&row, keys, now, age).filter(|_| damaged);
+    purge_standing(&store, &mut found, age, delete, &clock, now).await?;
+    if damaged {
+        found.damaged += purge_damaged_decisions(&store, now, age, delete).await?;
+    }
+    say(&found.summary(days, delete));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Counts the rows of the standing table that are unused, or damaged where those count; with `delete`, deletes them.
+async fn purge_standing(
+    store: &Store,
+    found: &mut Found<'_>,
+    age: Duration,
+    delete: bool,
+    clock: &Clock,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    for_each_standing_row(store, async |row| {
+        let keys = found.keys;
+        let damage = damage(&row, keys, now, age).filter(|_| found.takes_damaged);
         let is_unused = is_unused(&row, now);
         found.damaged += u64::from(damage.is_some());
         found.unused += u64::from(damage.is_none() && is_unused);
@@ -126,7 +144,7 @@ pub(crate) async fn run(
             let deleted = match (&row.row, damage, keys) {
                 // Of the grants for what reads the same, others may be proved.
                 (Some(Ok(row)), Some(Distrust::Unproved(_)), Some(keys)) if !is_unused => {
-                    remove_unproved_grants(&store, &row.name, keys, &*clock).await
+                    remove_unproved_grants(store, &row.name, keys, &**clock).await
                 }
                 _ => store.delete_stored_standing(&row).await,
             };
@@ -134,12 +152,7 @@ pub(crate) async fn run(
         }
         Ok(())
     })
-    .await?;
-    if damaged {
-        found.damaged += purge_damaged_decisions(&store, now, age, delete).await?;
-    }
-    say(&found.summary(days, delete));
-    Ok(ExitCode::SUCCESS)
+    .await
 }
 
 /// Returns how many there are.

@@ -1,9 +1,9 @@
-//! How people are asked: budgets, content that was rejected before, and the reasons for a rejection.
+//! How people are asked: how many requests can be open, budgets, content that was rejected before, and the reasons for a rejection.
 
 use std::time::Duration;
 
 use super::error::{ConfigError, ConfigErrors};
-use super::lookup::{Lookup, seconds, unusable};
+use super::lookup::{Lookup, number, seconds, unusable};
 use crate::content::reads_the_same;
 use crate::domain::{Budget, Budgets};
 use crate::render::Brand;
@@ -11,6 +11,11 @@ use crate::render::Brand;
 /// The maxima of the numbers of a budget.
 const MAX_EMAILS: u32 = 3_600;
 const MAX_DECISIONS: u32 = 100_000;
+
+pub(super) fn open_limit(get: &Lookup<'_>) -> Result<usize, ConfigError> {
+    let limit = number(get, "HO_OPEN_LIMIT", "open requests", 1_000, 1..=10_000)?;
+    Ok(limit as usize)
+}
 
 pub(super) fn budgets(get: &Lookup<'_>, errors: &mut ConfigErrors) -> Budgets {
     let mut read = |name, default: &str, what: &str, most| {

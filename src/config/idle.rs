@@ -7,7 +7,7 @@ use super::approvers::allowed_approvers;
 use super::error::ConfigErrors;
 use super::known::settings_of;
 use super::log::{hides_events, parse};
-use super::lookup::non_empty;
+use super::lookup::{Lookup, non_empty};
 use crate::keys::AgentKeys;
 use crate::reveal;
 
@@ -21,13 +21,25 @@ pub fn idle_settings(
 ) -> Vec<(String, &'static str)> {
     let get = |name| non_empty(&lookup, name);
     let is_set = |name: &str| non_empty(&lookup, name).is_some();
+    let found = candidates(&get).into_iter();
+    let found =
+        found.filter(|(_, depends_on, is_idle, _)| *is_idle && !errors.contains(depends_on));
+    let named = found
+        .flat_map(|(beginning, _, _, why)| settings_of(beginning).map(move |name| (name, why)));
+    let log = get("HO_LOG").filter(|filter| parse(filter).is_some_and(|it| hides_events(&it)));
+    let log = log.map(|_| ("HO_LOG".to_owned(), HIDES_EVENTS));
+    named.filter(|(name, _)| is_set(name)).chain(log).collect()
+}
+
+/// How the names of settings begin, the setting on which they depend, whether they are such, and why.
+fn candidates(get: &Lookup<'_>) -> [(&'static str, &'static str, bool, &'static str); 10] {
     let mail = get("HO_MAIL").unwrap_or_default();
     let is_embedded = get("HO_STORE").is_none_or(|store| store != "tables");
     let takes_keys_alone = get("HO_AGENT_IDENTITY").is_none_or(|it| it == "key");
-    let listed = agent_keys(&get).ok().flatten();
+    let listed = agent_keys(get).ok().flatten();
     let listed = listed.as_ref();
-    let has_pattern = allowed_approvers(&get).is_ok_and(|list| list.has_pattern());
-    let of_others = [
+    let has_pattern = allowed_approvers(get).is_ok_and(|list| list.has_pattern());
+    [
         (
             "SMTP_",
             "HO_MAIL",
@@ -55,7 +67,7 @@ pub fn idle_settings(
         (
             "SWEEP_SECONDS",
             "HO_SWEEP_SCHEDULE",
-            is_set("HO_SWEEP_SCHEDULE"),
+            get("HO_SWEEP_SCHEDULE").is_some(),
             "it has no effect beside HO_SWEEP_SCHEDULE: the host triggers the sweep",
         ),
         (
@@ -88,15 +100,7 @@ pub fn idle_settings(
             get("HO_ROWS").as_deref() == Some("1"),
             "rows of version 1 keep no revocation, permit, vote or earlier decision",
         ),
-    ];
-    let found = of_others.into_iter();
-    let found =
-        found.filter(|(_, depends_on, is_idle, _)| *is_idle && !errors.contains(depends_on));
-    let named = found
-        .flat_map(|(beginning, _, _, why)| settings_of(beginning).map(move |name| (name, why)));
-    let log = get("HO_LOG").filter(|filter| parse(filter).is_some_and(|it| hides_events(&it)));
-    let log = log.map(|_| ("HO_LOG".to_owned(), HIDES_EVENTS));
-    named.filter(|(name, _)| is_set(name)).chain(log).collect()
+    ]
 }
 
 /// Whether a submit may have this name of an agent.

@@ -9,6 +9,7 @@ mod failure;
 mod form;
 mod hand_over;
 mod link;
+mod page_forms;
 mod pages;
 mod result;
 mod result_word;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::parameters::sha256;
 use human_oversight_protocol::types::{
     ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, CORRELATION_CHARS, FieldError,
-    PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS, TIMEOUT_SECONDS, WAIT_SECONDS,
+    PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS, TIMEOUT_SECONDS,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -21,6 +21,7 @@ use super::error::{Error, invalid};
 use super::extract::wait_parameter;
 use super::fields::{Fields, Text};
 use super::json::Json;
+use super::prefer::prefer_wait;
 use super::wire::{About, AboutAgent, ApprovalResponse};
 use crate::app::{App, Submission};
 use crate::domain::{Callback, Parameters, Status};
@@ -129,33 +130,6 @@ async fn synchronous(
     Ok(response)
 }
 
-/// `Prefer: wait=N` (RFC 7240, section 4.3). Of several, the first counts; an invalid one is ignored.
-fn prefer_wait(headers: &HeaderMap) -> Option<Duration> {
-    let values = headers
-        .get_all("prefer")
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let wait = values.flat_map(preferences).find_map(|preference| {
-        // Parameters of the preference follow a semicolon.
-        let preference = preference.split(';').next()?;
-        let (name, value) = preference.split_once('=')?;
-        let is_wait = name.trim().eq_ignore_ascii_case("wait");
-        is_wait.then(|| value.trim().trim_matches('"'))
-    })?;
-    let is_number = !wait.is_empty() && wait.bytes().all(|byte| byte.is_ascii_digit());
-    let seconds: u64 = is_number.then(|| wait.parse().unwrap_or(u64::MAX))?;
-    (seconds >= 1).then(|| Duration::from_secs(seconds.min(*WAIT_SECONDS.end())))
-}
-
-/// The preferences of a header, which commas separate outside quotes.
-fn preferences(value: &str) -> impl Iterator<Item = &str> {
-    let mut is_quoted = false;
-    value.split(move |c| {
-        is_quoted ^= c == '"';
-        c == ',' && !is_quoted
-    })
-}
-
 /// Reads the body of a submit to a gate with a policy.
 ///
 /// # Errors
@@ -203,16 +177,7 @@ fn parse(
     let correlation = correlation(&mut fields);
     let timeout = timeout(&mut fields);
     let reason = fields.optional_text("reason", Text::Prose, REASON_CHARS);
-    let claimant = fields.optional("claimant").and_then(|value| {
-        let digest = value.as_str().and_then(Digest::parse);
-        if digest.is_none() {
-            fields.add_error(
-                "/claimant",
-                "must be the SHA-256 of a secret, 64 hexadecimal digits",
-            );
-        }
-        digest
-    });
+    let claimant = claimant(&mut fields);
     let supersedes = supersedes(&mut fields);
     let callback = callback(&mut fields);
     fields.finish()?;
@@ -287,6 +252,19 @@ fn timeout(fields: &mut Fields) -> Option<Duration> {
         );
     }
     seconds.map(Duration::from_secs)
+}
+
+/// The digest of the claimant's secret.
+fn claimant(fields: &mut Fields) -> Option<Digest> {
+    let value = fields.optional("claimant")?;
+    let digest = value.as_str().and_then(Digest::parse);
+    if digest.is_none() {
+        fields.add_error(
+            "/claimant",
+            "must be the SHA-256 of a secret, 64 hexadecimal digits",
+        );
+    }
+    digest
 }
 
 /// The id of the earlier request.

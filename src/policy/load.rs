@@ -16,7 +16,7 @@ use super::people;
 use super::pointer::Pointer;
 use super::read_rule::RuleReader;
 use super::read_values::read_reason;
-use super::reader::{Members, Reader};
+use super::reader::{Members, Node, Reader};
 use super::requirement::Escalate;
 use super::rule::{Kind, Rule};
 use super::surroundings::Surroundings;
@@ -98,13 +98,38 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
     let default = members.take("default").and_then(|node| node.table());
     let none = DefaultEffect::Require { escalate: None };
     let default = default.map_or(none, |table| read_default(table, &groups));
-    let rules = members.take("rule");
+    let nodes = members.take("rule").and_then(|node| node.list());
+    let nodes = nodes.unwrap_or_default();
     members.finish();
 
     let mut rule_reader = RuleReader::new(&groups, &channels, surroundings);
-    let mut read: Vec<Rule> = Vec::new();
+    let rules = read_rules(reader, &mut rule_reader, &nodes, surroundings);
+    let absences = absences.unwrap_or_default();
+    let absent = absences.iter().flat_map(|it| [&it.person, &it.substitute]);
+    let people = groups::all_members(&groups).chain(absent);
+    Some(Policy {
+        digest: Digest(sha256(text.as_bytes())),
+        allowed: surroundings.allowed.clone(),
+        object_ids: groups::object_ids(people),
+        directory_groups: groups::directory_groups(&groups),
+        default,
+        absences,
+        known_people,
+        rules,
+        pointers: rule_reader.into_pointers(),
+        groups,
+        channels,
+    })
+}
+
+fn read_rules(
+    reader: &Reader<'_>,
+    rule_reader: &mut RuleReader<'_>,
+    nodes: &[Node<'_>],
+    surroundings: &Surroundings,
+) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
     let mut lines: BTreeMap<RuleId, usize> = BTreeMap::new();
-    let nodes = rules.and_then(|node| node.list()).unwrap_or_default();
     if let Some(node) = nodes.get(MAX_RULES) {
         node.fault(format!(
             "is one too many: a policy has at most {MAX_RULES} rules"
@@ -128,24 +153,9 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
             continue;
         };
         check_rule(reader, &rule, surroundings);
-        read.push(rule);
+        rules.push(rule);
     }
-    let absences = absences.unwrap_or_default();
-    let absent = absences.iter().flat_map(|it| [&it.person, &it.substitute]);
-    let people = groups::all_members(&groups).chain(absent);
-    Some(Policy {
-        digest: Digest(sha256(text.as_bytes())),
-        allowed: surroundings.allowed.clone(),
-        object_ids: groups::object_ids(people),
-        directory_groups: groups::directory_groups(&groups),
-        default,
-        absences,
-        known_people,
-        rules: read,
-        pointers: rule_reader.into_pointers(),
-        groups,
-        channels,
-    })
+    rules
 }
 
 fn read_id(table: &mut Members<'_>) -> Option<(RuleId, usize)> {

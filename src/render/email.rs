@@ -40,6 +40,16 @@ pub enum ParameterDisclosure {
     None,
 }
 
+impl ParameterDisclosure {
+    fn withheld(self) -> Option<Withheld> {
+        match self {
+            Self::Full => None,
+            Self::Redacted => Some(Withheld::InEmail),
+            Self::None => Some(Withheld::All),
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "question.html")]
 struct RequestHtml<'a> {
@@ -150,91 +160,9 @@ fn render_request(
     brand: &Brand,
     now: Timestamp,
 ) -> (String, String) {
-    let request = &approval.request;
-    let withheld = match disclosure {
-        ParameterDisclosure::Full => None,
-        ParameterDisclosure::Redacted => Some(Withheld::InEmail),
-        ParameterDisclosure::None => Some(Withheld::All),
-    };
-    let RequestView {
-        agent,
-        is_known_agent,
-        action,
-        parameters,
-        secrets: withholding,
-        hidden,
-        mut alarms,
-    } = RequestView::new(approval, withheld);
     let mut defanger = Defanger::new(share);
-    for alarm in &mut alarms.named {
-        alarm.excerpt = defanger.defang(&alarm.excerpt);
-    }
-    let (parameters, omission) = match disclosure {
-        ParameterDisclosure::None => (None, None),
-        ParameterDisclosure::Full | ParameterDisclosure::Redacted => shorten(
-            (&parameters, withholding),
-            &approval.plan.summary,
-            (hidden.count, share),
-            &mut defanger,
-        ),
-    };
-    let lead = match attempt.notice {
-        Notice::Reminder => "Reminder: an agent is waiting for your approval",
-        Notice::FinalReminder => "Final reminder: an agent is waiting for your approval",
-        _ => "An agent asks for your approval",
-    };
-    let mut email = RequestEmail {
-        brand,
-        lead: lead.to_owned(),
-        agent: defanger.defang(&agent),
-        is_known_agent,
-        action: defanger.defang(&action),
-        on_behalf_of: request
-            .on_behalf_of
-            .as_ref()
-            .map(|person| defanger.defang(person.as_str())),
-        deadline: brand.zone.time(request.expires_at),
-        time_left: time_left(request.expires_at, now),
-        plan: PlanView::new(
-            approval,
-            disclosure != ParameterDisclosure::None,
-            &brand.zone,
-            now,
-            |text| defanger.words(text),
-        ),
-        hand_overs: HandOverView::of(approval, attempt.approver, &brand.zone, |reason| {
-            defanger.words(reason)
-        }),
-        others: describe_others(approval, attempt.approver, OTHERS_IN_EMAIL, now),
-        correlation: correlation_in_email(&request.id).map(|it| defanger.defang(it)),
-        short_id: short_id(&request.id),
-        parameters,
-        omission,
-        alarms,
-        // A rejection takes the link alone, which others than the approver may have.
-        earlier: EarlierView::new(&earlier.rejections, &brand.zone, |comment| {
-            defanger.words(&reveal::prose(comment))
-        }),
-        changes: earlier.superseded.as_ref().map(|superseded| {
-            let write = |text: &str| defanger.defang(text);
-            ChangesView::new(approval, superseded, Withheld::InEmail, &brand.zone, write).for_mail(
-                disclosure != ParameterDisclosure::None,
-                share,
-                |words| defanger.cut(words),
-            )
-        }),
-        reason: request
-            .reason
-            .as_deref()
-            .map(|reason| defanger.words(&reveal::prose(reason))),
-        locked: locked_addresses(approval, attempt.approver),
-        is_cut: false,
-        is_defanged: false,
-        link: &secrets.link,
-        code: secrets.code.as_deref(),
-        is_locked: approval.approvers[attempt.approver].is_locked(),
-        list: secrets.list.as_deref(),
-    };
+    let shown = (disclosure, share, &mut defanger);
+    let mut email = RequestEmail::new(approval, attempt, earlier, secrets, shown, brand, now);
     email.is_cut = defanger.has_cut;
     let mut text = render(&RequestText { mail: &email });
     if defanger.shows_in(&text) {
@@ -242,6 +170,89 @@ fn render_request(
         text = render(&RequestText { mail: &email });
     }
     (text, render(&RequestHtml { mail: &email }))
+}
+
+impl<'a> RequestEmail<'a> {
+    /// Whether texts are cut or defanged is set later: `defanger` knows it once all are.
+    fn new(
+        approval: &Approval,
+        attempt: SendAttempt,
+        earlier: &Earlier,
+        secrets: &'a EmailSecrets,
+        (disclosure, share, defanger): (ParameterDisclosure, usize, &mut Defanger),
+        brand: &'a Brand,
+        now: Timestamp,
+    ) -> Self {
+        let (request, zone) = (&approval.request, &brand.zone);
+        let approver = attempt.approver;
+        let is_shown = disclosure != ParameterDisclosure::None;
+        let mut view = RequestView::new(approval, disclosure.withheld());
+        for alarm in &mut view.alarms.named {
+            alarm.excerpt = defanger.defang(&alarm.excerpt);
+        }
+        let (parameters, omission) = if is_shown {
+            shorten(
+                (&view.parameters, view.secrets),
+                &approval.plan.summary,
+                (view.hidden.count, share),
+                defanger,
+            )
+        } else {
+            (None, None)
+        };
+        Self {
+            brand,
+            lead: lead(attempt.notice).to_owned(),
+            agent: defanger.defang(&view.agent),
+            is_known_agent: view.is_known_agent,
+            action: defanger.defang(&view.action),
+            on_behalf_of: request
+                .on_behalf_of
+                .as_ref()
+                .map(|person| defanger.defang(person.as_str())),
+            deadline: zone.time(request.expires_at),
+            time_left: time_left(request.expires_at, now),
+            plan: PlanView::new(approval, is_shown, zone, now, |text| defanger.words(text)),
+            hand_overs: HandOverView::of(approval, approver, zone, |reason| defanger.words(reason)),
+            others: describe_others(approval, approver, OTHERS_IN_EMAIL, now),
+            correlation: correlation_in_email(&request.id).map(|it| defanger.defang(it)),
+            short_id: short_id(&request.id),
+            parameters,
+            omission,
+            alarms: view.alarms,
+            // A rejection takes the link alone, which others than the approver may have.
+            earlier: EarlierView::new(&earlier.rejections, zone, |comment| {
+                defanger.words(&reveal::prose(comment))
+            }),
+            changes: earlier.superseded.as_ref().map(|superseded| {
+                let write = |text: &str| defanger.defang(text);
+                ChangesView::new(approval, superseded, Withheld::InEmail, zone, write).for_mail(
+                    is_shown,
+                    share,
+                    |words| defanger.cut(words),
+                )
+            }),
+            reason: request
+                .reason
+                .as_deref()
+                .map(|reason| defanger.words(&reveal::prose(reason))),
+            locked: locked_addresses(approval, approver),
+            is_cut: false,
+            is_defanged: false,
+            link: &secrets.link,
+            code: secrets.code.as_deref(),
+            is_locked: approval.approvers[approver].is_locked(),
+            list: secrets.list.as_deref(),
+        }
+    }
+}
+
+fn lead(notice: Notice) -> &'static str {
+    match notice {
+        Notice::Reminder => "Reminder: an agent is waiting for your approval",
+        Notice::FinalReminder => "Final reminder: an agent is waiting for your approval",
+        _ => "An agent asks for your approval",
+    }
 }
 
 /// The time until the deadline. An email is sent a moment after its request, whose hour is not yet 59 minutes then.

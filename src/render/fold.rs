@@ -43,9 +43,10 @@ fn sent_bytes(part: &str) -> usize {
         .filter(|byte| matches!(byte, b'=' | 0x80..))
         .count();
     let whole = crlf_bytes(part);
-    let bytes = match escaped > whole / 3 {
-        true => whole.div_ceil(3) * 4,
-        false => whole + 2 * escaped,
+    let bytes = if escaped > whole / 3 {
+        whole.div_ceil(3) * 4
+    } else {
+        whole + 2 * escaped
     };
     // Each line has at most 76 bytes, of which three end it.
     bytes + bytes / 73 * 3

@@ -142,12 +142,14 @@ impl GrantView {
         let is_own = grant.giver == *giver;
         let request = &grant.given_with;
         let by = if is_own { "you" } else { grant.giver.as_str() };
-        let ends = match newer.is_in_force(now) {
-            false => String::new(),
-            true if is_own => " You can end the newer one on the page of that request.".to_owned(),
-            true => format!(
+        let ends = if !newer.is_in_force(now) {
+            String::new()
+        } else if is_own {
+            " You can end the newer one on the page of that request.".to_owned()
+        } else {
+            format!(
                 " {by} or the operator can end the newer one, and so does a rejection of the same."
-            ),
+            )
         };
         let what = Sentence::new(format!(
             "A newer one for exactly the same took the place of the standing grant that you gave: {by} gave it with #{}, on ",

@@ -118,9 +118,10 @@ pub(super) fn render_news(
             .question
             .map(|words| defanger.words(&reveal::prose(&words))),
         unproven: news.unproven,
-        votes: match news.with_votes {
-            true => VoteView::of(approval, &brand.zone, |words| defanger.words(words)),
-            false => Vec::new(),
+        votes: if news.with_votes {
+            VoteView::of(approval, &brand.zone, |words| defanger.words(words))
+        } else {
+            Vec::new()
         },
         error: news.error.map(|error| defanger.words(&error)),
         advice: news.advice,

@@ -4,10 +4,11 @@ use askama::Template;
 
 use super::brand::Brand;
 use super::changes::{Changed, ChangesView};
-use super::fault::{self, Field};
+use super::fault::Field;
 use super::grant::{GrantOffer, GrantView};
 use super::hand_over::{HandOverForm, HandOverView};
 use super::identification::Identification;
+use super::page_form::{Form, PageForms};
 use super::parameters::ParametersView;
 use super::plan::{PlanView, describe_hold, describe_rejections};
 use super::precedent::PrecedentView;
@@ -19,9 +20,9 @@ use super::secrets::Withheld;
 use super::subject::short_id;
 use super::template::render;
 use super::text::Text;
-use super::time::{Sentence, Time};
+use super::time::{Sentence, Time, Zone};
 use super::unproven::describe_agents_part;
-use crate::domain::{Approval, Earlier, Execution, Status};
+use crate::domain::{Approval, Earlier, Execution, Status, Words};
 use crate::reveal::{self, Alarms};
 use crate::values::{Address, Timestamp};
 
@@ -63,17 +64,11 @@ pub struct DecisionPage<'a> {
     is_last_approval: bool,
     /// From when on an approval counts, while that is ahead.
     hold: Option<Sentence>,
-    /// The form, while the request is pending.
-    pub form: Option<Form>,
-    /// The form that revokes this approver's approval, until it is claimed.
-    pub revocation: Option<Form>,
+    pub forms: PageForms,
     /// Whether this approver can revoke their approval.
     pub is_revocable: bool,
-    /// The standing grant that this approver gave, and the form that ends it.
+    /// The standing grant that this approver gave.
     pub grant: Option<GrantView>,
-    pub grant_end: Option<Form>,
-    /// The form that hands this approver's place over.
-    pub hand_over: Option<HandOverForm>,
     /// Whether this approver can hand their place over.
     pub can_hand_over: bool,
     /// The places that were handed over.
@@ -81,12 +76,10 @@ pub struct DecisionPage<'a> {
     /// Whether there is news to come.
     pub awaits_news: bool,
     /// The address of the page itself, where it tells the news and has no forms; and that of the page with its forms.
-    pub refresh: Option<String>,
-    pub forms_page: Option<String>,
+    refresh: Option<String>,
+    forms_page: Option<String>,
     /// Whether this approver can have withheld values shown, by the form for that.
     pub can_reveal: bool,
-    /// The form that shows the withheld values.
-    pub reveal: Option<Form>,
     /// All parameters, behind a fold, for a person who has signed in.
     whole: Option<Whole>,
     /// How many values are withheld.
@@ -121,57 +114,6 @@ pub struct DecisionPage<'a> {
     plan: Option<PlanView>,
 }
 
-/// A form of the page.
-pub struct Form {
-    /// The URL to post it to.
-    pub action: String,
-    /// The CSRF token.
-    pub token: String,
-    /// Says to whom the page was shown.
-    pub page_token: String,
-    /// How many votes the page shows.
-    pub votes: usize,
-    /// The content of the comment field.
-    pub comment: String,
-    /// The content of the field beside the button that rejects.
-    pub words: String,
-    /// The content of the field of the question for a changed request.
-    pub question: String,
-    /// The most characters of a comment.
-    pub longest_comment: usize,
-    /// The reasons for a rejection to choose from.
-    pub reasons: Vec<String>,
-    /// The one that is chosen.
-    pub preset: String,
-    /// How many rejections end the request.
-    pub rejections: u8,
-    /// Whether an approval needs a comment too.
-    pub needs_comment: bool,
-    /// Whether a rejection needs words that the agent gets.
-    pub needs_reason: bool,
-    /// The standing grant that may be given with an approval.
-    pub grants: Option<GrantOffer>,
-    pub identification: Identification,
-    /// Why the last submission was not accepted.
-    pub problem: Option<String>,
-    /// The field that this is about.
-    pub fault: Option<Field>,
-    /// Whether it was a rejection, whose form shows without another click.
-    pub is_rejecting: bool,
-}
-
-impl Form {
-    /// Whether a rejection needs the person's own words: there is no list of reasons.
-    fn needs_own_words(&self) -> bool {
-        self.needs_reason && self.reasons.is_empty()
-    }
-
-    /// The attributes of a field that say whether it is at fault.
-    fn mark(&self, field: Field) -> &'static str {
-        fault::mark(field, self.fault)
-    }
-}
-
 /// The parameters with the values of secrets.
 struct Whole {
     parameters: ParametersView,
@@ -191,6 +133,29 @@ struct Ending {
     execution: Option<Sentence>,
     /// What the agent says about a failure.
     error: Option<String>,
+}
+
+impl Ending {
+    /// `None` while the request waits for a decision.
+    fn of(approval: &Approval, index: usize, zone: &Zone, now: Timestamp) -> Option<Self> {
+        let what = describe_ending(approval, Some(index), zone, now)?;
+        let decision = approval.decision();
+        let words = decision.map(|it| &it.words);
+        Some(Self {
+            what,
+            unproven: decision
+                .filter(|it| it.words.are_unproven(it.by.assurance()))
+                .map(|it| describe_agents_part(it.words.preset.as_deref())),
+            comment: words
+                .and_then(Words::shown)
+                .map(|words| reveal::prose(&words)),
+            question: words
+                .and_then(|it| it.question.as_deref())
+                .map(reveal::prose),
+            execution: describe_execution(approval, zone, now),
+            error: error_text(approval, now),
+        })
+    }
 }
 
 impl<'a> DecisionPage<'a> {
@@ -228,40 +193,20 @@ impl<'a> DecisionPage<'a> {
                 .filter(|_| !approval.is_rejected_by(index, now)),
             is_last_approval: approval.is_approved_by(index, now),
             hold: describe_hold(approval, zone, now),
-            form: None,
-            revocation: None,
+            forms: PageForms::default(),
             is_revocable: false,
             grant: None,
-            grant_end: None,
-            hand_over: None,
             can_hand_over: false,
             hand_overs: HandOverView::of(approval, index, zone, str::to_owned),
             awaits_news: awaits_news(approval, index, now),
             refresh: None,
             forms_page: None,
             can_reveal: false,
-            reveal: None,
             whole: None,
             hidden: view.hidden.count,
             has_list: false,
             heading: heading(approval, index, now),
-            ending: describe_ending(approval, Some(index), zone, now).map(|what| Ending {
-                what,
-                unproven: approval
-                    .decision()
-                    .filter(|it| it.words.are_unproven(it.by.assurance()))
-                    .map(|it| describe_agents_part(it.words.preset.as_deref())),
-                question: approval
-                    .decision()
-                    .and_then(|decision| decision.words.question.as_deref())
-                    .map(reveal::prose),
-                comment: approval
-                    .decision()
-                    .and_then(|decision| decision.words.shown())
-                    .map(|words| reveal::prose(&words)),
-                execution: describe_execution(approval, zone, now),
-                error: error_text(approval, now),
-            }),
+            ending: Ending::of(approval, index, zone, now),
             approver,
             agent: view.agent,
             is_known_agent: view.is_known_agent,
@@ -330,9 +275,20 @@ impl<'a> DecisionPage<'a> {
         self.disallowed_approvers = (!people.is_empty()).then(|| addresses.join(", "));
     }
 
+    pub fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
     /// Shows that the operator has paused what this request waits for.
     pub fn show_pause(&mut self, since: Timestamp) {
         self.paused = Some(self.brand.zone.time(since));
+    }
+
+    /// Leaves the forms to the page at `forms_page`; `refresh` is the address of this one.
+    pub fn tell_news_alone(&mut self, refresh: String, forms_page: String) {
+        self.refresh = Some(refresh);
+        self.forms_page = Some(forms_page);
+        self.forms = PageForms::default();
     }
 
     /// Adds the values that are withheld, behind a fold.

@@ -9,9 +9,10 @@ use crate::policy::Pointer;
 
 /// What stands for a parameter that the policy names and that is not found in what is shown of the request.
 pub(super) fn describe_absence(pointer: &Pointer, shown: &Value) -> &'static str {
-    match is_inside_withheld(pointer.tokens(), shown) {
-        true => "withheld",
-        false => "not in this request",
+    if is_inside_withheld(pointer.tokens(), shown) {
+        "withheld"
+    } else {
+        "not in this request"
     }
 }
 

@@ -95,28 +95,7 @@ pub(super) fn encode(
     let people: BTreeSet<String> = people.collect();
     let scalars = Scalars::of_request(request);
     let person = hash(HashPurpose::OnBehalfOf, &scalars.person());
-    let secrets = scalars
-        .secrets
-        .iter()
-        .map(|it| hash(HashPurpose::Secret, it));
-    let secrets: BTreeSet<String> = secrets.collect();
-    let mut left = PARAMETER_BYTES;
-    let mut is_cut = false;
-    let secrets_fit = fits(&mut left, &mut is_cut, json(&secrets).len());
-    let [lengths, numbers] = [scalars.lengths, scalars.numbers].map(|ranges| {
-        let mut taken = BTreeMap::new();
-        for (pointer, Range { smallest, largest }) in ranges {
-            let bounds = [smallest.to_string(), largest.to_string()];
-            take(&mut left, &mut is_cut, &mut taken, (pointer, bounds));
-        }
-        taken
-    });
-    let mut values = BTreeMap::new();
-    for (pointer, texts) in scalars.values {
-        let purpose = HashPurpose::Value { pointer: &pointer };
-        let hashes: BTreeSet<String> = texts.iter().map(|text| hash(purpose, text)).collect();
-        take(&mut left, &mut is_cut, &mut values, (pointer, hashes));
-    }
+    let parameters = Parameters::new(scalars, hash);
     let mut columns = Columns::default();
     for (name, text) in [
         ("PartitionKey", keys.0.clone()),
@@ -133,42 +112,94 @@ pub(super) fn encode(
         ),
         ("OnBehalfOfHash", person),
         ("Asked", json(&people)),
-        ("Numbers", json(&numbers)),
-        ("Values", json(&values)),
-        ("Cut", is_cut.to_string()),
+        ("Numbers", json(&parameters.numbers)),
+        ("Values", json(&parameters.values)),
+        ("Cut", parameters.is_cut.to_string()),
     ] {
         columns.set(name, &text);
     }
-    if !lengths.is_empty() {
-        columns.set("Lengths", &json(&lengths));
+    if !parameters.lengths.is_empty() {
+        columns.set("Lengths", &json(&parameters.lengths));
     }
     // An uncut row without them had none.
-    if secrets_fit && (is_cut || !secrets.is_empty()) {
+    let secrets = parameters.secrets;
+    let secrets = secrets.filter(|it| parameters.is_cut || !it.is_empty());
+    if let Some(secrets) = secrets {
         columns.set("Secrets", &json(&secrets));
     }
     columns
 }
 
-/// Adds a parameter, if it fits into the bytes that are left.
-fn take<T: Serialize>(
-    left: &mut usize,
-    is_cut: &mut bool,
-    taken: &mut BTreeMap<String, T>,
-    (pointer, value): (String, T),
-) {
-    // With the colon and the comma.
-    let size = json(&pointer).len() + json(&value).len() + 2;
-    if fits(left, is_cut, size) {
-        taken.insert(pointer, value);
+/// What a row has of the parameters, as far as they fit: hashes of texts, and bounds of numbers and lengths.
+struct Parameters {
+    values: BTreeMap<String, BTreeSet<String>>,
+    numbers: BTreeMap<String, [String; 2]>,
+    lengths: BTreeMap<String, [String; 2]>,
+    /// `None` if they do not fit.
+    secrets: Option<BTreeSet<String>>,
+    /// Whether something does not fit.
+    is_cut: bool,
+}
+
+impl Parameters {
+    fn new(scalars: Scalars, hash: impl Fn(HashPurpose<'_>, &str) -> String) -> Self {
+        let mut room = Room {
+            left: PARAMETER_BYTES,
+            is_cut: false,
+        };
+        let secrets = scalars.secrets.iter();
+        let secrets = secrets.map(|it| hash(HashPurpose::Secret, it));
+        let secrets: BTreeSet<String> = secrets.collect();
+        let secrets = room.fits(json(&secrets).len()).then_some(secrets);
+        let [lengths, numbers] = [scalars.lengths, scalars.numbers].map(|ranges| {
+            let bounds = ranges.into_iter().map(|(pointer, range)| {
+                let Range { smallest, largest } = range;
+                (pointer, [smallest.to_string(), largest.to_string()])
+            });
+            room.take(bounds)
+        });
+        let values = room.take(scalars.values.into_iter().map(|(pointer, texts)| {
+            let purpose = HashPurpose::Value { pointer: &pointer };
+            let hashes = texts.iter().map(|text| hash(purpose, text)).collect();
+            (pointer, hashes)
+        }));
+        Self {
+            values,
+            numbers,
+            lengths,
+            secrets,
+            is_cut: room.is_cut,
+        }
     }
 }
 
-/// Whether `size` bytes are left, which are taken then.
-fn fits(left: &mut usize, is_cut: &mut bool, size: usize) -> bool {
-    let rest = left.checked_sub(size);
-    *is_cut |= rest.is_none();
-    *left = rest.unwrap_or(*left);
-    rest.is_some()
+/// The bytes that are left for the parameters of a row.
+struct Room {
+    left: usize,
+    /// Whether something did not fit.
+    is_cut: bool,
+}
+
+impl Room {
+    /// Those of the parameters that fit.
+    fn take<T: Serialize>(
+        &mut self,
+        parameters: impl Iterator<Item = (String, T)>,
+    ) -> BTreeMap<String, T> {
+        let fitting = parameters.filter(|(pointer, value)| {
+            // With the colon and the comma.
+            self.fits(json(pointer).len() + json(value).len() + 2)
+        });
+        fitting.collect()
+    }
+
+    /// Whether `size` bytes are left, which are taken then.
+    fn fits(&mut self, size: usize) -> bool {
+        let rest = self.left.checked_sub(size);
+        self.is_cut |= rest.is_none();
+        self.left = rest.unwrap_or(self.left);
+        rest.is_some()
+    }
 }
 
 /// What is asked now, and who reads about it.

@@ -8,7 +8,7 @@ use super::gate_id::{GateId, RowVersion, SEPARATOR};
 use super::handle::Store;
 use super::listing::{OF_GATE, OF_TABLE, STANDING};
 use super::row::{self, Columns, Format, v1};
-use super::standing::{self, StandingKind, StandingRow};
+use super::standing_row::{self, StandingKind, StandingRow};
 use crate::domain::Approval;
 use crate::values::Timestamp;
 
@@ -78,7 +78,7 @@ impl Store {
         let keys = columns.keys();
         let unknown = || StoreError::Damaged(format!("{} is no known kind", keys.0));
         let kind = StandingKind::from_word(&keys.0).ok_or_else(unknown)?;
-        standing::decode_copy(kind, &keys, &columns).map(Some)
+        standing_row::decode_copy(kind, &keys, &columns).map(Some)
     }
 
     /// Verifies a copied row of version 2, which names the `gates` that it may be sealed for. If no gate id is stored yet,

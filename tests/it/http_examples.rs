@@ -264,9 +264,10 @@ async fn lost_responses_are_retried() {
             move |path, status, body| {
                 let calls = ["submit", "status", "claim", "outcome"];
                 let call = calls.iter().position(|call| path.contains(call));
-                match call.is_some_and(|call| lost[call].fetch_add(1, Ordering::SeqCst) == 0) {
-                    true => (StatusCode::BAD_GATEWAY, Vec::new()),
-                    false => (status, body),
+                if call.is_some_and(|call| lost[call].fetch_add(1, Ordering::SeqCst) == 0) {
+                    (StatusCode::BAD_GATEWAY, Vec::new())
+                } else {
+                    (status, body)
                 }
             },
         );

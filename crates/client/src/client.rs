@@ -6,10 +6,10 @@ use std::time::Duration;
 #[cfg(feature = "entra")]
 use azure_core::credentials::TokenCredential;
 use human_oversight_protocol::types::{
-    Approval, Claim, KeySet, NewApproval, Problem, Report, WAIT_SECONDS, Withdrawal,
+    Approval, Claim, KeySet, NewApproval, Report, WAIT_SECONDS, Withdrawal,
 };
-use reqwest::header::{HeaderValue, RETRY_AFTER};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::HeaderValue;
+use reqwest::{Method, RequestBuilder, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,7 @@ use crate::entra::{Tokens, credential_of_environment};
 use crate::error::Error;
 #[cfg(feature = "mock")]
 use crate::mock_server::MockServer;
+use crate::response::{Contact, not_a_gate, read, retry_after, takes_no_keys};
 use crate::runtime;
 
 /// The gate's HTTP interface, one method for each route. Most agents want [`crate::Gate`] instead.
@@ -58,25 +59,11 @@ enum Proof {
 /// The longest wait of a status call.
 const MAX_WAIT: Duration = Duration::from_secs(*WAIT_SECONDS.end());
 
-/// The longest `Retry-After` that is respected.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(900);
-
 /// The time for a response, in addition to the requested wait.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time for the keys, which no mail server and no person delays.
 const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
-
-const MAX_RESPONSE_BYTES: usize = 256 * 1024;
-
-/// Whether the address and the key are known to be right.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Contact {
-    /// Neither is: what answers without a problem document is no gate, or does not accept the key.
-    First,
-    /// A call about a request, which a gate has accepted: what answers otherwise stands before it.
-    Later,
-}
 
 impl Client {
     /// A client of the gate at `base`, such as `https://gate.example.com`, with the Functions key if the
@@ -317,7 +304,7 @@ impl Http {
             let response = proof.add_to(request).await?.send().await;
             let response = response.map_err(|source| Error::from_transport(source, proxy))?;
             let retry_after = retry_after(&response);
-            let answer = read(response, proxy, contact).await;
+            let answer = read(response, retry_after, proxy, contact).await;
             Ok((answer.map_err(|error| proof.explain(error))?, retry_after))
         })
         .await
@@ -383,108 +370,4 @@ impl fmt::Debug for Client {
             .field("base", &self.address())
             .finish_non_exhaustive()
     }
-}
-
-async fn read<T: DeserializeOwned>(
-    mut response: Response,
-    proxy: Option<&'static str>,
-    contact: Contact,
-) -> Result<T, Error> {
-    let status = response.status();
-    let retry_after = retry_after(&response);
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|source| Error::from_transport(source, proxy))?
-    {
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            return Err(Error::InvalidResponse(format!(
-                "more than {} KiB",
-                MAX_RESPONSE_BYTES / 1_024
-            )));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    if status.is_success() {
-        return serde_json::from_slice(&body)
-            .map_err(|error| Error::InvalidResponse(format!("status {status}, {error}")));
-    }
-    Err(refusal(status, retry_after, &body, contact))
-}
-
-/// Every gate has the route of the keys, so without it the address is wrong.
-fn not_a_gate(error: Error) -> Error {
-    match error {
-        Error::Problem(problem) if problem.status == StatusCode::NOT_FOUND => no_gate(),
-        error => error,
-    }
-}
-
-/// The routes of a kind of proof are those of a gate that takes it.
-fn takes_no_keys(error: Error) -> Error {
-    match error {
-        Error::Problem(problem) if problem.status == StatusCode::NOT_FOUND => Error::Settings(
-            "the gate does not take requests with a function key (404 Not Found): if it takes identities of Entra \
-             alone, HO_AUDIENCE must name its app registration, and HO_KEY must not be set"
-                .to_owned(),
-        ),
-        error => error,
-    }
-}
-
-fn no_gate() -> Error {
-    Error::Settings(
-        "there is no gate at this address (HO_URL): the answer is 404 Not Found".to_owned(),
-    )
-}
-
-fn refusal(
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    body: &[u8],
-    contact: Contact,
-) -> Error {
-    let is_transient = matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
-    ) || status.is_server_error();
-    if is_transient && !needs_intervention(body) {
-        return Error::Unavailable {
-            status: status.as_u16(),
-            retry_after,
-        };
-    }
-    let problem: Option<Problem> = serde_json::from_slice(body).ok();
-    let is_first = contact == Contact::First;
-    match (status, problem) {
-        (StatusCode::UNAUTHORIZED, problem) if is_first || problem.is_some() => Error::Settings(
-            "the gate's host does not accept the Functions key: HO_KEY is missing or wrong"
-                .to_owned(),
-        ),
-        (StatusCode::NOT_FOUND, None) if is_first => no_gate(),
-        (_, Some(problem)) => Error::Problem(Box::new(problem)),
-        (StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND, None) => {
-            Error::InvalidResponse(format!(
-                "status {status} without a problem document: if it lasts, HO_URL, HO_KEY or HO_AUDIENCE is wrong"
-            ))
-        }
-        (_, None) => Error::InvalidResponse(format!("status {status} without a problem document")),
-    }
-}
-
-/// Whether a retry is futile in spite of the status: the stored request contradicts its receipt, the agent
-/// has too many open requests, or a budget of its owner is used up. (A busy host also answers 429, without
-/// such a problem.)
-fn needs_intervention(body: &[u8]) -> bool {
-    let kinds = [":integrity", ":too-many", ":budget"];
-    serde_json::from_slice(body)
-        .is_ok_and(|problem: Problem| kinds.iter().any(|kind| problem.kind.ends_with(kind)))
-}
-
-/// None as well for 0: the pauses of the client keep it from calling without end.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    let seconds = text.parse().ok().filter(|&seconds| seconds > 0)?;
-    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }

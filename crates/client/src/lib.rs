@@ -35,6 +35,9 @@ mod mock_limits;
 mod mock_server;
 
 #[cfg(feature = "http")]
+mod response;
+
+#[cfg(feature = "http")]
 mod client;
 
 #[cfg(feature = "http")]

@@ -227,9 +227,12 @@ impl Action {
             // The name is that of another request.
             interest.release();
         }
-        answer.map_err(|error| match may_be_accepted.into_inner() {
-            true => Refusal::after_submit(error),
-            false => Refusal::before_submit(error),
+        answer.map_err(|error| {
+            if may_be_accepted.into_inner() {
+                Refusal::after_submit(error)
+            } else {
+                Refusal::before_submit(error)
+            }
         })
     }
 

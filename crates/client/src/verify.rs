@@ -45,9 +45,10 @@ fn is_signed(approval: &Approval, keys: &KeySet) -> bool {
 impl Action {
     /// Refuses a handle with which this agent can obtain nothing.
     pub(crate) fn check_handle(&self, handle: &Handle) -> Result<(), Refusal> {
-        match handle.is_of(&self.gate.agent) {
-            true => Ok(()),
-            false => Err(Refusal::invalid("the handle is of another agent")),
+        if handle.is_of(&self.gate.agent) {
+            Ok(())
+        } else {
+            Err(Refusal::invalid("the handle is of another agent"))
         }
     }
 

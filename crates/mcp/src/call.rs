@@ -98,9 +98,10 @@ impl Content {
                     member: name.to_owned(),
                     source,
                 })?;
-                match has_nul(&value) {
-                    true => Err(CallError::Nul(name.to_owned())),
-                    false => Ok(value),
+                if has_nul(&value) {
+                    Err(CallError::Nul(name.to_owned()))
+                } else {
+                    Ok(value)
                 }
             };
             match name {
@@ -153,10 +154,12 @@ fn has_nul(value: &Value) -> bool {
 /// Whether people can be shown these words as the action, which the name of a tool may be a part of.
 pub(crate) fn check_action(words: &str, tool: &str) -> Result<(), CallError> {
     let is_usual = tool.chars().count() <= TOOL_CHARS && is_line(tool);
-    match words.chars().count() <= ACTION_CHARS && is_line(words) && !words.trim().is_empty() {
-        true => Ok(()),
-        false if is_usual => Err(CallError::Setting),
-        false => Err(CallError::Name),
+    if words.chars().count() <= ACTION_CHARS && is_line(words) && !words.trim().is_empty() {
+        Ok(())
+    } else if is_usual {
+        Err(CallError::Setting)
+    } else {
+        Err(CallError::Name)
     }
 }
 

@@ -235,13 +235,14 @@ pub(crate) fn refuse_batch(parts: &[&Part<'_>], why: &'static str) -> Vec<Invali
             why,
         })
         .collect();
-    match refused.is_empty() {
-        true => vec![Invalid {
+    if refused.is_empty() {
+        vec![Invalid {
             id: None,
             code,
             why,
-        }],
-        false => refused,
+        }]
+    } else {
+        refused
     }
 }
 

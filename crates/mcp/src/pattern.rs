@@ -24,9 +24,10 @@ impl TryFrom<String> for Pattern {
 
 impl Pattern {
     pub(crate) fn matches(&self, server: &str, tool: &str) -> bool {
-        match self.0.contains('/') {
-            true => matches(&self.0, &format!("{server}/{tool}")),
-            false => matches(&self.0, tool),
+        if self.0.contains('/') {
+            matches(&self.0, &format!("{server}/{tool}"))
+        } else {
+            matches(&self.0, tool)
         }
     }
 

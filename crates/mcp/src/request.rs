@@ -202,9 +202,10 @@ impl Request {
                 None => missing = middle,
             }
         }
-        Ok(match is_wanted(&approval) {
-            true => (latest, Some(approval)),
-            false => (missing, None),
+        Ok(if is_wanted(&approval) {
+            (latest, Some(approval))
+        } else {
+            (missing, None)
         })
     }
 

@@ -209,9 +209,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// line. Other characters than those of ASCII are in texts only.
 fn in_ascii(json: &str) -> Vec<u8> {
     let mut units = [0; 2];
-    let escaped = |c: char| match c.is_ascii() {
-        true => c.to_string(),
-        false => {
+    let escaped = |c: char| {
+        if c.is_ascii() {
+            c.to_string()
+        } else {
             let units = c.encode_utf16(&mut units).iter();
             units.map(|unit| format!("\\u{unit:04x}")).collect()
         }

@@ -52,10 +52,11 @@ impl Tools {
                 Some(claim) => state.claims.insert(name.to_owned(), claim),
                 None => state.claims.remove(name),
             };
-            match tool["execution"]["taskSupport"] == "required" {
-                true => state.tasks.insert(name.to_owned()),
-                false => state.tasks.remove(name),
-            };
+            if tool["execution"]["taskSupport"] == "required" {
+                state.tasks.insert(name.to_owned());
+            } else {
+                state.tasks.remove(name);
+            }
             if !state.is_known {
                 state.listed.insert(name.to_owned());
             }

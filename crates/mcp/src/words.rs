@@ -30,11 +30,10 @@ pub(crate) const FORGOTTEN: &str = "no one has asked about this task for 2 minut
 
 /// What is said of a task that its client has cancelled, and whether the call had begun to run.
 pub(crate) fn cancelled(has_run: bool) -> &'static str {
-    match has_run {
-        true => {
-            "it was running already, and may have run: call the tool again with exactly the same arguments for its result"
-        }
-        false => "cancelled by the client: not run",
+    if has_run {
+        "it was running already, and may have run: call the tool again with exactly the same arguments for its result"
+    } else {
+        "cancelled by the client: not run"
     }
 }
 

@@ -39,9 +39,10 @@ pub(super) async fn check(
         .tables
         .iter()
         .all(|(_, it)| matches!(it, TableState::Missing));
-    let lost = match has_keys {
-        true => store.prepare().await.err(),
-        false => None,
+    let lost = if has_keys {
+        store.prepare().await.err()
+    } else {
+        None
     };
     let lost = lost.filter(|error| matches!(error, StoreError::StandingLost));
     let mut tables = probe.tables;

@@ -22,9 +22,10 @@ fn find(value: &RawValue, pointer: &str) -> Option<String> {
         let mut names = HashSet::new();
         members.iter().find_map(|(name, member)| {
             let pointer = member_pointer(pointer, name);
-            match names.insert(name) {
-                true => find(member, &pointer),
-                false => Some(pointer),
+            if names.insert(name) {
+                find(member, &pointer)
+            } else {
+                Some(pointer)
             }
         })
     } else if text.starts_with('[') {

@@ -4,144 +4,18 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::draft::Draft;
-use super::result::{explain_fault, field_at_fault, message, status_code};
+use super::page_forms::Forms;
+use super::result::{explain_fault, message, status_code};
 use crate::app::{App, GivenGrant, Identified};
-use crate::domain::{
-    Approval, Approver, Assurance, DecisionResult, MAX_WRONG_CODES, SignInFault, Status,
-};
+use crate::domain::{Approval, Assurance, DecisionResult, SignInFault, Status};
 use crate::http::cause::{Cause, cause_of_form};
 use crate::http::page::{page, page_style};
 use crate::http::sign_in_page::SIGN_IN_AGAIN;
-use crate::keys::FormPurpose;
-use crate::policy::CommentRule;
-use crate::render::{self, DecisionPage, GrantOffer, GrantView, Identification, PrecedentView};
-use crate::values::ApprovalId;
+use crate::render::{DecisionPage, GrantView, PrecedentView};
+use crate::values::{ApprovalId, Timestamp};
 
 /// The parameter of the address that shows the forms of a page that otherwise tells the news alone.
 pub(super) const FORMS: &str = "forms";
-
-fn is_locked(approver: &Approver, purpose: FormPurpose) -> bool {
-    let wrong_codes = match purpose {
-        FormPurpose::Decision => approver.wrong_codes,
-        FormPurpose::Revocation | FormPurpose::Grant => approver.wrong_revocation_codes,
-        FormPurpose::Reveal => approver.wrong_reveal_codes,
-        FormPurpose::HandOver => approver.wrong_hand_over_codes,
-    };
-    wrong_codes >= MAX_WRONG_CODES
-}
-
-/// What the forms of a page have in common.
-struct Forms<'a> {
-    app: &'a App,
-    approval: &'a Approval,
-    identified: Identified,
-    draft: &'a Draft,
-    message: Option<&'a str>,
-    is_paused: bool,
-}
-
-impl Forms<'_> {
-    /// The form for a purpose, with what was typed in it and with the problem that it had.
-    fn of(&self, purpose: FormPurpose) -> Option<render::Form> {
-        let Self {
-            app,
-            approval,
-            identified: Identified { approver, .. },
-            draft,
-            ..
-        } = *self;
-        let terms = app.grant_terms(approval, &approval.approvers[approver].address);
-        Some(render::Form {
-            action: format!("/api/decision/{}", approval.request.id),
-            token: app.link_keys.csrf_token(approval, approver, purpose)?,
-            page_token: app.page_token(approval, approver),
-            votes: approval.votes.len(),
-            comment: draft.comment.clone().unwrap_or_default(),
-            words: draft.words.clone().unwrap_or_default(),
-            question: draft.question.clone().unwrap_or_default(),
-            longest_comment: approval.plan.longest_comment(),
-            reasons: app.reject_reasons(approval).to_vec(),
-            preset: draft.preset.clone().unwrap_or_default(),
-            rejections: approval.plan.rejections.get(),
-            needs_comment: approval.plan.comment == CommentRule::Always,
-            needs_reason: approval.plan.comment != CommentRule::Never,
-            // What is given during a pause would end with it.
-            grants: terms
-                .filter(|_| !self.is_paused)
-                .map(|terms| GrantOffer::new(terms, draft.grant)),
-            identification: self.identification(purpose)?,
-            problem: self.problem(purpose),
-            fault: self.fault(purpose),
-            is_rejecting: draft.is_rejecting,
-        })
-    }
-
-    /// The form that hands the approver's place over, if there is a person who can receive it.
-    fn hand_over(&self) -> Option<render::HandOverForm> {
-        let Self {
-            app,
-            approval,
-            identified,
-            draft,
-            ..
-        } = *self;
-        let receivers = app.receivers(approval, identified.approver, identified.assurance);
-        if receivers.is_empty() {
-            return None;
-        }
-        let purpose = FormPurpose::HandOver;
-        let wish = draft.hand_over.as_ref();
-        let chosen = wish.and_then(|wish| wish.to.as_ref());
-        let receivers = receivers.iter().map(|address| render::Receiver {
-            address: address.to_string(),
-            is_chosen: chosen == Some(address),
-        });
-        Some(render::HandOverForm {
-            action: format!("/api/decision/{}", approval.request.id),
-            token: app
-                .link_keys
-                .csrf_token(approval, identified.approver, purpose)?,
-            page_token: app.page_token(approval, identified.approver),
-            receivers: receivers.collect(),
-            reason: wish.map_or_else(String::new, |wish| wish.reason.clone()),
-            identification: self.identification(purpose)?,
-            problem: self.problem(purpose),
-            fault: self.fault(purpose),
-        })
-    }
-
-    fn identification(&self, purpose: FormPurpose) -> Option<Identification> {
-        let Identified {
-            approver,
-            assurance,
-            has_link,
-            ..
-        } = self.identified;
-        let link = self.app.link_keys.link_token(self.approval, approver);
-        Some(match assurance {
-            // Only who came with the link gets it back.
-            Assurance::Entra(_) => Identification::SignedIn {
-                link: link.filter(|_| has_link),
-            },
-            Assurance::Link | Assurance::LinkOnly => Identification::Link {
-                link: link?,
-                locked: is_locked(&self.approval.approvers[approver], purpose),
-            },
-        })
-    }
-
-    /// The field that was at fault in the last form, if it had this purpose.
-    fn fault(&self, purpose: FormPurpose) -> Option<render::Field> {
-        let (_, result) = self.draft.result.filter(|(sent, _)| *sent == purpose)?;
-        field_at_fault(result)
-    }
-
-    /// Why the last form was not accepted, if it had this purpose.
-    fn problem(&self, purpose: FormPurpose) -> Option<String> {
-        let is_sent = self.draft.result.is_some_and(|(sent, _)| sent == purpose);
-        self.message.filter(|_| is_sent).map(str::to_owned)
-    }
-}
 
 /// Only for a person who has signed in: no link is known without its key.
 const KEY_MISSING: &str = "You cannot decide this now: the gate does not have the key of this request (HO_LINK_KEYS). \
@@ -157,139 +31,164 @@ pub(super) async fn show(
     with_forms: bool,
 ) -> Response {
     let now = app.now();
-    let Identified {
-        approver,
-        assurance,
-        has_link,
-        sign_in,
-    } = identified;
-    let id = &approval.request.id;
-    let link = app.link_keys.link_token(approval, approver);
-    let has_key = link.is_some();
-    let link = link.filter(|_| has_link).unwrap_or_default();
+    let approver = identified.approver;
     let (sent, result) = draft.result.unzip();
     let message = draft
         .result
         .and_then(|(form, it)| message(it, approval, approver, form, app));
-    let (paused, earlier, precedent, given) = tokio::join!(
-        app.paused_since(approval, now),
-        app.earlier(approval),
-        app.precedent(approval, approver),
-        app.grant_given_with(approval, approver)
-    );
-    let is_signed_in = matches!(assurance, Assurance::Entra(_));
-    let withheld = app.withholds_values() && result != Some(DecisionResult::Revealed);
-    let style = page_style(app);
-    let mut decision_page = DecisionPage::new(approval, &earlier, approver, withheld, now, style);
-    let list = &app.config.allowed_approvers;
-    decision_page.show_awaited(approval, |address| list.allows(address), now);
-    decision_page.show_disallowed(&app.disallowed_approvers(approval, now));
-    if let Some(since) = paused {
-        decision_page.show_pause(since);
-    }
-    decision_page.has_list = is_signed_in;
-    let zone = &app.config.brand.zone;
-    decision_page.precedent = precedent.map(|it| PrecedentView::new(&it, zone));
+    let mut page = describe(app, approval, identified, result, now).await;
     let forms = Forms {
         app,
         approval,
         identified,
         draft: &draft,
         message: message.as_deref(),
-        is_paused: paused.is_some(),
     };
-    let form = |purpose| forms.of(purpose);
-    if approval.can_vote(approver, now) {
-        decision_page.form = form(FormPurpose::Decision);
-        if !has_key {
-            tracing::warn!(
-                id = id.to_string(),
-                "a page offers no decision: the link key of its request is missing"
-            );
-            decision_page.notice = Some(KEY_MISSING.to_owned());
-        }
+    page.forms = forms.all(&page, now);
+    page.can_hand_over = page.forms.hand_over.is_some();
+    let key = app.link_keys.link_token(approval, approver);
+    if key.is_none() && approval.can_vote(approver, now) {
+        tracing::warn!(
+            id = approval.request.id.to_string(),
+            "a page offers no decision: the link key of its request is missing"
+        );
+        page.notice = Some(KEY_MISSING.to_owned());
     }
-    let is_revocable = !approval.can_vote(approver, now) && approval.is_revocable_by(approver, now);
-    let is_handed_over = approval.plan.hand_over_by(approver).is_some();
-    let hand_over = forms.hand_over();
-    decision_page.can_reveal = decision_page.hidden > 0 && !is_signed_in && !is_handed_over;
-    decision_page.grant = given.map(|given| match given {
+    let link = key.filter(|_| identified.has_link).unwrap_or_default();
+    let own_address = |more: &[(&str, &str)]| address(&approval.request.id, &link, more);
+    if page.awaits_news && result.is_none() && !with_forms {
+        page.tell_news_alone(own_address(&[]), own_address(&[(FORMS, "1")]));
+    }
+    if let Err(fault) = identified.sign_in {
+        demand_sign_in(&mut page, fault, &own_address(&[]), app);
+    }
+    page.has_problem = message.is_some() && !result.is_some_and(is_recorded);
+    // An error shows next to its form, if the page has that.
+    let has_form = sent.is_some_and(|purpose| page.forms.has(purpose));
+    if let Some(message) = message.filter(|_| !has_form) {
+        page.notice = Some(message);
+    }
+    respond(&page, draft, app, approval, approver, now)
+}
+
+/// The page without its forms, after a form with this result.
+async fn describe<'a>(
+    app: &'a App,
+    approval: &'a Approval,
+    identified: Identified,
+    result: Option<DecisionResult>,
+    now: Timestamp,
+) -> DecisionPage<'a> {
+    let approver = identified.approver;
+    let (paused, earlier, precedent, given) = tokio::join!(
+        app.paused_since(approval, now),
+        app.earlier(approval),
+        app.precedent(approval, approver),
+        app.grant_given_with(approval, approver)
+    );
+    let withheld = app.withholds_values() && result != Some(DecisionResult::Revealed);
+    let style = page_style(app);
+    let mut page = DecisionPage::new(approval, &earlier, approver, withheld, now, style);
+    let list = &app.config.allowed_approvers;
+    page.show_awaited(approval, |address| list.allows(address), now);
+    page.show_disallowed(&app.disallowed_approvers(approval, now));
+    if let Some(since) = paused {
+        page.show_pause(since);
+    }
+    page.has_list = is_signed_in(identified);
+    page.precedent = precedent.map(|it| PrecedentView::new(&it, &app.config.brand.zone));
+    page.grant = given.map(|it| grant_view(it, app, approval, identified, now));
+    page.is_revocable =
+        !approval.can_vote(approver, now) && approval.is_revocable_by(approver, now);
+    offer_hidden_values(&mut page, approval, identified);
+    page
+}
+
+fn is_signed_in(identified: Identified) -> bool {
+    matches!(identified.assurance, Assurance::Entra(_))
+}
+
+/// The standing grant that the approver gave with this request.
+fn grant_view(
+    given: GivenGrant,
+    app: &App,
+    approval: &Approval,
+    identified: Identified,
+    now: Timestamp,
+) -> GrantView {
+    let zone = &app.config.brand.zone;
+    match given {
         GivenGrant::Held(held) => {
             let is_accepted = app.accepts_grant(&held.signed.grant, approval);
             GrantView::new(&held, is_accepted, zone, now)
         }
         GivenGrant::Replaced(newer) => {
-            let giver = &approval.approvers[approver].address;
-            GrantView::replaced(&newer, giver, is_signed_in, zone, now)
+            let giver = &approval.approvers[identified.approver].address;
+            GrantView::replaced(&newer, giver, is_signed_in(identified), zone, now)
         }
-    });
-    let can_end_grant = decision_page.grant.as_ref().is_some_and(GrantView::can_end);
-    if decision_page.awaits_news && result.is_none() && !with_forms {
-        decision_page.refresh = Some(address(id, &link, &[]));
-        decision_page.forms_page = Some(address(id, &link, &[(FORMS, "1")]));
-        decision_page.is_revocable = is_revocable;
-        decision_page.can_hand_over = hand_over.is_some();
-    } else {
-        decision_page.hand_over = hand_over;
-        if is_revocable {
-            decision_page.revocation = form(FormPurpose::Revocation);
-        }
-        if can_end_grant {
-            decision_page.grant_end = form(FormPurpose::Grant);
-        }
-        if decision_page.can_reveal {
-            decision_page.reveal = form(FormPurpose::Reveal);
-        }
+    }
+}
+
+/// Shows the values that are withheld to a person who has signed in, behind a fold; others need the form for that.
+fn offer_hidden_values(page: &mut DecisionPage<'_>, approval: &Approval, identified: Identified) {
+    let is_handed_over = approval.plan.hand_over_by(identified.approver).is_some();
+    if page.hidden == 0 || is_handed_over {
+        return;
     }
     let is_outside = matches!(
-        sign_in,
+        identified.sign_in,
         Err(SignInFault::NotInGroup | SignInFault::GroupUnknown)
     );
-    if decision_page.hidden > 0 && is_signed_in && !is_handed_over && !is_outside {
-        decision_page.fold_withheld_values(approval);
+    if !is_signed_in(identified) {
+        page.can_reveal = true;
+    } else if !is_outside {
+        page.fold_withheld_values(approval);
     }
-    if let Err(fault) = sign_in {
-        let has_form = decision_page.form.take().is_some();
-        let has_hand_over = decision_page.hand_over.take().is_some();
-        if has_form || has_hand_over || std::mem::take(&mut decision_page.can_hand_over) {
-            decision_page.sign_in = Some(SIGN_IN_AGAIN.to(&address(id, &link, &[])));
-            let missing = explain_fault(fault, app);
-            decision_page.notice = Some(format!("You cannot decide yet: {missing}"));
-        }
+}
+
+/// Takes the forms that need another sign-in off the page, and says what is missing, if there are any.
+fn demand_sign_in(page: &mut DecisionPage<'_>, fault: SignInFault, address: &str, app: &App) {
+    let has_decision = page.forms.decision.take().is_some();
+    page.forms.hand_over = None;
+    let could_hand_over = std::mem::take(&mut page.can_hand_over);
+    if has_decision || could_hand_over {
+        page.sign_in = Some(SIGN_IN_AGAIN.to(address));
+        let missing = explain_fault(fault, app);
+        page.notice = Some(format!("You cannot decide yet: {missing}"));
     }
-    // Show the error next to the form, if there is one.
-    let has_form = match sent {
-        Some(FormPurpose::Decision) => decision_page.form.is_some(),
-        Some(FormPurpose::Revocation) => decision_page.revocation.is_some(),
-        Some(FormPurpose::Reveal) => decision_page.reveal.is_some(),
-        Some(FormPurpose::Grant) => decision_page.grant_end.is_some(),
-        Some(FormPurpose::HandOver) => decision_page.hand_over.is_some(),
-        None => false,
-    };
-    let is_recorded = matches!(
+}
+
+/// Whether a form did what it was for, though there is a message about it.
+fn is_recorded(result: DecisionResult) -> bool {
+    matches!(
         result,
-        Some(
-            DecisionResult::GrantNotGiven
-                | DecisionResult::GrantEnded
-                | DecisionResult::Revealed
-                | DecisionResult::RejectedWithoutCode { .. }
-        )
-    );
-    decision_page.has_problem = message.is_some() && !is_recorded;
-    if let Some(message) = message.filter(|_| !has_form) {
-        decision_page.notice = Some(message);
-    }
+        DecisionResult::GrantNotGiven
+            | DecisionResult::GrantEnded
+            | DecisionResult::Revealed
+            | DecisionResult::RejectedWithoutCode { .. }
+    )
+}
+
+/// The response with a page, by the result of the last form, which the next page does not show again.
+fn respond(
+    shown: &DecisionPage<'_>,
+    draft: Draft,
+    app: &App,
+    approval: &Approval,
+    approver: usize,
+    now: Timestamp,
+) -> Response {
+    let result = draft.result.map(|(_, result)| result);
     let code = match (result, approval.status(now)) {
         (None, Status::Timeout) => StatusCode::GONE,
         (None, _) => StatusCode::OK,
         (Some(result), _) => status_code(result),
     };
-    let mut response = page(code, "", decision_page.render_html());
+    let mut response = page(code, "", shown.render_html());
     if let Some(result) = result {
         if let Some(cause) = cause_of_form(result) {
             Cause::add(&mut response, cause);
         }
-        // The next page does not show it again.
         let cookies = draft.without_result().cookies(app, approval, approver);
         for (name, value) in cookies {
             response.headers_mut().append(name, value);

@@ -197,9 +197,12 @@ async fn faults(gate: &TestGate) -> Vec<(&'static str, Refusal)> {
     let locked = intercept(
         gate,
         |_, body| body,
-        move |path, status, body| match path.starts_with("/api/status/") {
-            true => (StatusCode::UNAUTHORIZED, problem.to_string().into_bytes()),
-            false => (status, body),
+        move |path, status, body| {
+            if path.starts_with("/api/status/") {
+                (StatusCode::UNAUTHORIZED, problem.to_string().into_bytes())
+            } else {
+                (status, body)
+            }
         },
     );
     let pending = locked

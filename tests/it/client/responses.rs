@@ -194,9 +194,10 @@ async fn lost_responses_are_retried_without_a_second_request() {
     let answers = Arc::new(AtomicU32::new(0));
     let counted = answers.clone();
     let lossy = alter_responses(&gate, move |_, status, body| {
-        match counted.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
-            true => (StatusCode::BAD_GATEWAY, Vec::new()),
-            false => (status, body),
+        if counted.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+            (StatusCode::BAD_GATEWAY, Vec::new())
+        } else {
+            (status, body)
         }
     });
     let action = lossy.await.action("Delete User Account");
@@ -245,9 +246,10 @@ async fn an_answer_that_is_no_gates_is_asked_for_again() {
     ] {
         let is_first = Arc::new(AtomicBool::new(true));
         let altering = alter_responses(&gate, move |path, real, answer| {
-            match path.starts_with(call) && is_first.swap(false, Ordering::SeqCst) {
-                true => (status, body.clone()),
-                false => (real, answer),
+            if path.starts_with(call) && is_first.swap(false, Ordering::SeqCst) {
+                (status, body.clone())
+            } else {
+                (real, answer)
             }
         });
         let action = altering.await.action("Delete User Account");

@@ -45,9 +45,10 @@ impl Place {
         settings.extend(keys(version).into_iter().map(|(name, list)| {
             // The last key of the list is the older one.
             let retired = list.rsplit(',').next().unwrap().to_owned();
-            match case.settings.iter().any(is_retired) {
-                true => (name, retired),
-                false => (name, list),
+            if case.settings.iter().any(is_retired) {
+                (name, retired)
+            } else {
+                (name, list)
             }
         }));
         Self {

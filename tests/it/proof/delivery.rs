@@ -167,9 +167,10 @@ impl Gate {
                     number,
                     leased_until,
                 };
-                let result = match is_accepted {
-                    true => SendResult::Sent,
-                    false => SendResult::Failed(DeliveryFault::Unavailable, None),
+                let result = if is_accepted {
+                    SendResult::Sent
+                } else {
+                    SendResult::Failed(DeliveryFault::Unavailable, None)
                 };
                 row.record_delivery_result(attempt, result, now);
             }

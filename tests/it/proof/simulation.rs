@@ -75,9 +75,10 @@ impl Random {
     /// Normally one operation in ten fails; during an outage, seven in ten.
     fn fate(&mut self, in_outage: bool) -> Fate {
         let failing = if in_outage { 7 } else { 1 };
-        match self.below(10) < failing {
-            true => self.of(&[Fate::ResponseLost, Fate::Lost, Fate::Busy, Fate::Late]),
-            false => Fate::Served,
+        if self.below(10) < failing {
+            self.of(&[Fate::ResponseLost, Fate::Lost, Fate::Busy, Fate::Late])
+        } else {
+            Fate::Served
         }
     }
 

@@ -27,9 +27,10 @@ async fn open(settings: &[(&str, &str)]) -> Opened {
     let (gate, proxy) = backing_store::behind_a_proxy(settings).await;
     let is_on = |name| settings.iter().any(|it| it.0 == name);
     gate.sweep().await;
-    let approval = match is_on("HO_POLICY") {
-        true => gate.client.submit(&quorum::payment(100)).await.unwrap(),
-        false => gate.ask().await,
+    let approval = if is_on("HO_POLICY") {
+        gate.client.submit(&quorum::payment(100)).await.unwrap()
+    } else {
+        gate.ask().await
     };
     let address = format!("{}/api/decision/{}", gate.url, approval.id);
     let mut opened = if is_on("HO_IDENTITY") {

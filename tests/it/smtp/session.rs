@@ -136,9 +136,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             .server
             .take_fault(|fault| matches!(fault, SmtpFault::Auth535));
         self.authenticated = right && fault.is_none();
-        self.reply(match self.authenticated {
-            true => "235 2.7.0 Welcome",
-            false => "535 5.7.8 Authentication credentials invalid",
+        self.reply(if self.authenticated {
+            "235 2.7.0 Welcome"
+        } else {
+            "535 5.7.8 Authentication credentials invalid"
         })
         .await
     }

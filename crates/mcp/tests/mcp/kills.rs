@@ -172,9 +172,10 @@ fn decide_all(gate: &Mutex<Gate>, is_over: &AtomicBool) {
             let gate = gate.lock().unwrap();
             for id in gate.asked() {
                 if !decided.contains(&id) {
-                    match gate.email(&id).contains(REJECTED) {
-                        true => gate.reject(&id, ""),
-                        false => gate.approve(&id),
+                    if gate.email(&id).contains(REJECTED) {
+                        gate.reject(&id, "");
+                    } else {
+                        gate.approve(&id);
                     }
                     decided.push(id);
                 }

@@ -125,10 +125,10 @@ impl Serializer for Check {
     }
 
     fn serialize_str(self, text: &str) -> Result<(), Inexact> {
-        match self.in_decimal {
-            true => decimal(text),
-            false => Ok(()),
+        if self.in_decimal {
+            decimal(text)?;
         }
+        Ok(())
     }
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Self, Inexact> {

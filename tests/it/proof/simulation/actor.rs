@@ -87,9 +87,10 @@ pub(super) struct Actor {
 /// All actors, of whom the approvers decide without a grant; the sweep is the last.
 pub(super) fn new_actors(random: &mut Random, has_policy: bool) -> Vec<Actor> {
     let mut actors = Vec::new();
-    let (requests, approvers) = match has_policy {
-        true => (1, VOTERS),
-        false => (2, APPROVERS.len()),
+    let (requests, approvers) = if has_policy {
+        (1, VOTERS)
+    } else {
+        (2, APPROVERS.len())
     };
     let amount = has_policy.then(|| random.of(&AMOUNTS));
     let actor = |role, request, next| Actor::new(role, request, next, amount);
@@ -120,9 +121,10 @@ pub(super) fn new_actors(random: &mut Random, has_policy: bool) -> Vec<Actor> {
                 ..actor(
                     Role::Approver(approver),
                     request,
-                    match is_voter {
-                        true => random.of(&votes),
-                        false => random.of(&choices),
+                    if is_voter {
+                        random.of(&votes)
+                    } else {
+                        random.of(&choices)
                     },
                 )
             });

@@ -222,9 +222,10 @@ impl Call {
 
     /// Sends the call to this process of the gate.
     pub(in crate::proof) async fn send(self, gate: App) -> Response {
-        let kind = match self.form {
-            true => "application/x-www-form-urlencoded",
-            false => "application/json",
+        let kind = if self.form {
+            "application/x-www-form-urlencoded"
+        } else {
+            "application/json"
         };
         let request = http::Request::builder()
             .method(self.method)

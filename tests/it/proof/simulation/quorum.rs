@@ -380,9 +380,12 @@ fn address(row: &Approval, approver: usize) -> &str {
 /// The seat in which an approver votes, by the person who had it first. Alice has two addresses.
 fn seat(row: &Approval, approver: usize) -> String {
     let hand_overs = row.plan.hand_overs.iter().rev();
-    let first = hand_overs.fold(approver, |it, hand_over| match hand_over.to == it {
-        true => hand_over.from,
-        false => it,
+    let first = hand_overs.fold(approver, |it, hand_over| {
+        if hand_over.to == it {
+            hand_over.from
+        } else {
+            it
+        }
     });
     match address(row, first) {
         SUBSTITUTE => "bob@example.com".to_owned(),
