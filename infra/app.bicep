@@ -74,6 +74,8 @@ var readyForCalls = [
   }
 ]
 
+var address = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
+
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${name}'
   location: location
@@ -169,7 +171,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         AZURE_CLIENT_ID: identityClientId
         // The sign-in authenticates with the identity instead of a secret.
         OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
-        HO_BASE_URL: empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
+        HO_BASE_URL: address
       },
       settings
     )
@@ -179,7 +181,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     name: 'authsettingsV2'
     properties: {
       platform: { enabled: true }
-      // Agents send function keys, and the gate itself asks approvers to sign in.
+      // Not required here: function keys, links and the gate's own checks identify callers.
       globalValidation: {
         requireAuthentication: false
         unauthenticatedClientAction: 'AllowAnonymous'
@@ -238,4 +240,4 @@ output id string = app.id
 output name string = app.name
 
 @description('The address of the gate.')
-output baseUrl string = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
+output baseUrl string = address

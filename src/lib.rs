@@ -49,7 +49,7 @@
 //!    be detected from the row.)
 //! 9. What is acknowledged is durable.
 //! 10. `domain` reads no clock, draws no randomness, does no I/O. axum appears only in `http`, SQLite and
-//!     Azure Tables only in `store`, lettre only in `mailer`, the environment only in `config`, wire types
+//!     Azure Tables only in `store`, lettre only in `mailer`, the environment only in `cli`, wire types
 //!     only in `http`, `channels` and receipts.
 //! 11. No key, token, code, email address, query string or body is ever logged.
 

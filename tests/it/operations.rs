@@ -1,5 +1,6 @@
-//! The queries for operators: they are valid Kusto, and match what the gate logs.
+//! The queries for operators: they are valid Kusto, and match what the gate logs. The alerts: each says what to do.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -117,4 +118,20 @@ async fn every_query_is_valid_kusto_and_matches_the_log() {
         "",
         "in {log_lines}"
     );
+}
+
+#[test]
+fn every_alert_is_in_the_docs_and_no_other() {
+    let source = include_str!("../../infra/alerts.bicep");
+    let (_, rules) = source.split_once("var rules = [").unwrap();
+    let (rules, _) = rules.split_once("\n]\n").unwrap();
+    let names = rules.split("    name: '").skip(1);
+    let names: BTreeSet<&str> = names.map(|rest| rest.split('\'').next().unwrap()).collect();
+    assert!(names.len() > 8, "{names:?}");
+    let docs = include_str!("../../docs/operations.md");
+    let (_, section) = docs.split_once("\n## Alerts\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let documented: BTreeSet<&str> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    assert_eq!(documented, names);
 }

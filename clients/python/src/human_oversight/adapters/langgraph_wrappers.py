@@ -23,6 +23,7 @@ def wrap(oversight: Oversight, messages_key: str = "messages") -> Callable[[Requ
             return refusal
         arguments = Arguments(request)
         answer = execute(arguments.reading)
+        # `interrupt` returns on a resume: then the call is made again.
         while arguments.shown is not None:
             with interrupting(request):
                 described = describe(request, arguments.shown)
@@ -43,6 +44,7 @@ def awrap(oversight: Oversight, messages_key: str = "messages") -> Callable[[Req
             return refusal
         arguments = Arguments(request)
         answer = await execute(arguments.reading)
+        # `interrupt` returns on a resume: then the call is made again.
         while arguments.shown is not None:
             with interrupting(request):
                 described = describe(request, arguments.shown)

@@ -2,7 +2,7 @@
 
     Agent("UserManager", tools=gate_tools([delete_user], oversight))
 
-The function of your own needs none of this: put `@function_tool` above `@approval_gate`.
+A function of your own needs none of this: put `@function_tool` above `@approval_gate`.
 
 Some models number the calls of each conversation alike. Name the conversation, so that its calls are no other's:
 `Runner.run(…, run_config=RunConfig(group_id="thread 7"))`.
