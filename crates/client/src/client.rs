@@ -317,7 +317,7 @@ impl Http {
             let response = proof.add_to(request).await?.send().await;
             let response = response.map_err(|source| Error::from_transport(source, proxy))?;
             let retry_after = retry_after(&response);
-            let answer = read(response, proxy, contact).await;
+            let answer = read(response, retry_after, proxy, contact).await;
             Ok((answer.map_err(|error| proof.explain(error))?, retry_after))
         })
         .await
@@ -387,11 +387,11 @@ impl fmt::Debug for Client {
 
 async fn read<T: DeserializeOwned>(
     mut response: Response,
+    retry_after: Option<Duration>,
     proxy: Option<&'static str>,
     contact: Contact,
 ) -> Result<T, Error> {
     let status = response.status();
-    let retry_after = retry_after(&response);
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()
