@@ -16,7 +16,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -53,11 +53,16 @@ struct Payment {
     cents: u64,
 }
 
+/// What matters later of a line of the journal.
+#[derive(Deserialize)]
+struct Entry {
+    approval: String,
+}
+
 struct Service {
     /// The answer of `/api/keys`: keys and issuers.
     gate: KeySet,
-    /// The requests whose permits were used. A real service stores them in the transaction of the payment,
-    /// until they expire.
+    /// The requests whose permits were used: those of the payments in the journal.
     used: Mutex<HashSet<String>>,
     /// What was paid, one JSON object a line. Lines are only appended.
     journal: Mutex<File>,
@@ -119,6 +124,17 @@ impl Service {
     }
 }
 
+/// The requests of the payments in a journal.
+fn used(journal: &mut File) -> anyhow::Result<HashSet<String>> {
+    let mut text = String::new();
+    journal.read_to_string(&mut text)?;
+    let approvals = text.lines().map(|line| {
+        let entry: Entry = serde_json::from_str(line)?;
+        Ok(entry.approval)
+    });
+    approvals.collect()
+}
+
 type Refused = Box<dyn std::error::Error>;
 
 async fn pay(
@@ -137,7 +153,8 @@ async fn pay(
         Ok(approval) => approval,
         Err(why) => return (StatusCode::FORBIDDEN, why.to_string()),
     };
-    if service.record(&payment, &approval).is_err() {
+    if let Err(error) = service.record(&payment, &approval) {
+        eprintln!("the journal cannot be written: {error}");
         let why = "the journal cannot be written: nothing was paid";
         return (StatusCode::INTERNAL_SERVER_ERROR, why.to_owned());
     }
@@ -151,10 +168,14 @@ async fn main() -> anyhow::Result<()> {
     let usage = "usage: payments_api KEYS.json JOURNAL.jsonl";
     let keys = arguments.next().context(usage)?;
     let journal = arguments.next().context(usage)?;
-    let journal = File::options().append(true).create(true).open(journal)?;
+    let mut journal = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(journal)?;
     let service = Service {
         gate: serde_json::from_slice(&std::fs::read(&keys)?).context("no JWK set")?,
-        used: Mutex::default(),
+        used: Mutex::new(used(&mut journal).context("the journal cannot be read")?),
         journal: Mutex::new(journal),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -46,7 +46,6 @@ use axum::routing::{MethodRouter, get, post};
 use tokio::net::TcpListener;
 
 use crate::app::App;
-use crate::config::AgentIdentity;
 
 pub use listed::{inspection, listed};
 pub use operate::standing_grants;
@@ -61,13 +60,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(home::home))
         .route("/sweep", post(sweep::sweep));
     // A slash behind the path makes no difference, as for the host.
-    let router =
-        functions(app.config.agent_identity)
-            .into_iter()
-            .fold(router, |router, (path, call)| {
-                let with_slash = format!("{path}/");
-                router.route(path, call.clone()).route(&with_slash, call)
-            });
+    let router = functions()
+        .into_iter()
+        .fold(router, |router, (path, call)| {
+            let with_slash = format!("{path}/");
+            router.route(path, call.clone()).route(&with_slash, call)
+        });
     let router = if app.config.production {
         router
     } else {
@@ -91,8 +89,8 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// The functions with HTTP triggers, of those for agents only what takes their kind of identity.
-fn functions(agents: AgentIdentity) -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+/// The functions with HTTP triggers. Those for agents refuse a kind of identity that the gate does not take.
+fn functions() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
     let by_key = [
         ("/api/submit", post(submit::submit)),
         ("/api/status/{id}", get(status::status)),
@@ -121,11 +119,11 @@ fn functions(agents: AgentIdentity) -> Vec<(&'static str, MethodRouter<Arc<App>>
         ("/api/delivery", post(delivery::receive)),
         ("/api/health", get(health::health)),
     ];
-    let by_key = by_key.into_iter().filter(|_| agents.takes_keys());
-    let by_identity = by_identity
+    by_key
         .into_iter()
-        .filter(|_| agents.tenant().is_some());
-    by_key.chain(by_identity).chain(others).collect()
+        .chain(by_identity)
+        .chain(others)
+        .collect()
 }
 
 /// Serves requests on `listener` until the process ends and all calls are answered.

@@ -19,6 +19,11 @@ use crate::keys::{AgentCredential, FunctionKey};
 /// What the paths begin with that take an identity.
 const IDENTITY_ROUTES: &str = "/api/agent/";
 
+const NO_KEYS: &str = "This gate takes access tokens of Entra from agents, and no function keys (HO_AGENT_IDENTITY): set \
+                       HO_AUDIENCE for the agent, and not HO_KEY.";
+const NO_IDENTITIES: &str = "This gate takes function keys from agents, and no access tokens (HO_AGENT_IDENTITY): set \
+                             HO_KEY for the agent, and not HO_AUDIENCE.";
+
 /// The credential of an agent's call. A function key may be empty: the host has checked it, if there is a host.
 pub(super) struct Agent(pub(super) AgentCredential);
 
@@ -52,7 +57,7 @@ impl FromRequestParts<Arc<App>> for Agent {
             return identity(parts, app).map(Self);
         }
         if !app.config.agent_identity.takes_keys() {
-            return Err(Error::NotFound("agents call with an identity"));
+            return Err(Error::Forbidden(NO_KEYS));
         }
         let Key(key) = Key::from_request_parts(parts, app).await?;
         Ok(Self(AgentCredential::Key(key)))
@@ -72,7 +77,7 @@ impl FromRequestParts<Arc<App>> for Key {
 
 fn identity(parts: &Parts, app: &App) -> Result<AgentCredential, Error> {
     let tenant = app.config.agent_identity.tenant();
-    let tenant = tenant.ok_or(Error::NotFound("agents call with a function key"))?;
+    let tenant = tenant.ok_or(Error::Forbidden(NO_IDENTITIES))?;
     let object_id = match principal(&parts.headers) {
         Principal::None => Err(NotAnAgent::Anonymous),
         Principal::Ambiguous => Err(NotAnAgent::Invalid),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use human_oversight_client::receipt::verify;
 use human_oversight_client::types::{Approval, NewApproval};
+use human_oversight_client::{Client, Gate, Reason};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -239,18 +240,24 @@ async fn only_a_program_of_the_directory_with_the_role_asks() {
 }
 
 #[tokio::test]
-async fn the_routes_exist_only_for_the_kind_of_proof_that_the_setting_names() {
-    let keyed = |id: &str| [format!("/api/status/{id}"), format!("/api/claim/{id}")];
+async fn the_routes_of_a_kind_of_proof_that_the_setting_does_not_name_refuse_and_say_what_to_set() {
+    let keyed = |id: &str| {
+        let claim = json!({"nonce": NONCE});
+        [
+            (Method::GET, format!("/api/status/{id}"), json!({})),
+            (Method::POST, format!("/api/claim/{id}"), claim),
+        ]
+    };
     let id = "YQ.b";
     let entra = [("HO_AGENT_IDENTITY", "entra"), BOTH[1], BOTH[2]];
     let body = serde_json::to_value(request()).unwrap();
     let mut headers = bearer(&program(AGENT_ID));
     headers.push(("x-functions-key", KEY.to_owned()));
     for (settings, by_key, by_identity) in [
-        (vec![], 202, 404),
-        (vec![("HO_AGENT_IDENTITY", "key")], 202, 404),
-        (vec![BOTH[2]], 202, 404),
-        (entra.to_vec(), 404, 202),
+        (vec![], 202, 403),
+        (vec![("HO_AGENT_IDENTITY", "key")], 202, 403),
+        (vec![BOTH[2]], 202, 403),
+        (entra.to_vec(), 403, 202),
         (BOTH.to_vec(), 202, 202),
     ] {
         let gate = TestGate::with(&settings).await;
@@ -259,18 +266,27 @@ async fn the_routes_exist_only_for_the_kind_of_proof_that_the_setting_names() {
             assert_eq!(answer.status.as_u16(), expected, "{settings:?} {path}");
         }
         // Also for a caller who reaches the handler and sends the header, where no platform removes it.
-        if by_identity == 404 {
+        if by_identity == 403 {
             let url = format!("http://{}", gate.handler);
             let forged = [(PRINCIPAL, token(&program(AGENT_ID)))];
             let answer = call(&url, &Method::POST, "/api/agent/submit", &forged, &body).await;
-            assert_eq!(answer.status, StatusCode::NOT_FOUND);
+            assert_eq!(answer.status, StatusCode::FORBIDDEN);
+            assert!(answer.body.contains("set HO_KEY"), "{}", answer.body);
+            assert!(gate.stored().await.len() < 2, "{settings:?}");
         }
-        if by_key == 404 {
+        if by_key == 403 {
             let key = [("x-functions-key", KEY.to_owned())];
-            for path in keyed(id) {
-                let answer = call(&gate.url, &Method::GET, &path, &key, &json!({})).await;
-                assert_eq!(answer.status, StatusCode::NOT_FOUND);
+            for (method, path, body) in keyed(id) {
+                let answer = call(&gate.url, &method, &path, &key, &body).await;
+                assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+                assert!(answer.body.contains("set HO_AUDIENCE"), "{}", answer.body);
             }
+            let client = Client::new(&gate.url, Some(KEY)).unwrap();
+            let error = Gate::new(client.clone()).check().await.unwrap_err();
+            assert!(error.to_string().contains("no function keys"), "{error}");
+            let action = Gate::new(client).approvers([ALICE]).action("Delete");
+            let refusal = action.submit(&json!({})).await.unwrap_err();
+            assert_eq!(refusal.reason, Reason::Misconfigured, "{refusal:?}");
         }
     }
 }

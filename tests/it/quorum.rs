@@ -15,7 +15,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::deadline::eventually;
-use crate::harness::{ALICE, BOB, Mail, Page, TestGate, object, request};
+use crate::harness::{ALICE, BOB, Log, Mail, Page, TestGate, object, request};
 
 pub(crate) const CAROL: &str = "carol@example.com";
 
@@ -321,6 +321,8 @@ async fn an_action_is_denied_without_asking_a_person() {
     let claimed = gate.post(&format!("/api/claim/{}", denied.id), claim).await;
     assert_eq!(claimed.status, StatusCode::CONFLICT, "{}", claimed.body);
     let action = gate.gate().action("Delete production database");
+    let log = Log::default();
+    let collecting = log.collect();
     let outcome = action
         .run(&json!({"amount": 1}), |_| async { "gone" })
         .await;
@@ -328,6 +330,9 @@ async fn an_action_is_denied_without_asking_a_person() {
         panic!("{outcome:?}");
     };
     assert_eq!(refusal.reason, Reason::Denied);
+    // The policy decided.
+    drop(collecting);
+    assert_eq!(log.count("not run"), 0, "{:?}", log.lines());
     assert_eq!(
         refusal.to_string(),
         format!(

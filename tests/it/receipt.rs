@@ -175,6 +175,13 @@ async fn a_service_pays_only_the_approved_payment_and_only_once() {
         (again.status, again.body.as_str()),
         (StatusCode::FORBIDDEN, "this permit was used before")
     );
+    // Nor is it after a restart.
+    drop(payments);
+    let restarted = Payments::start(&gate).await;
+    let again = restarted.pay(&payment, &good).await;
+    assert_eq!(again.body, "this permit was used before");
+    let paid = restarted.pay(&payment, &another).await;
+    assert_eq!(paid.status, StatusCode::OK, "{}", paid.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

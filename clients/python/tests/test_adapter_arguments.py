@@ -63,7 +63,6 @@ class TestLangGraph:
     @classmethod
     def run(cls, tool: Any, arguments: dict[str, Any], is_async: bool = True, **settings: Any) -> tuple[MockGate, str]:
         """Calls the gated tool."""
-        pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node
 
         mock = MockGate()
@@ -80,7 +79,6 @@ class TestLangGraph:
     @pytest.mark.parametrize("is_async", [True, False])
     @pytest.mark.parametrize("arguments", [{}, {"user_id": []}, {"user_id": "1", "force": "perhaps"}])
     def test_no_one_is_asked_for_an_invalid_call(self, arguments: dict[str, Any], is_async: bool) -> None:
-        pytest.importorskip("langgraph")
         from langgraph.prebuilt import ToolNode
 
         graph = self.graph(ToolNode([delete_user]), arguments)
@@ -90,14 +88,12 @@ class TestLangGraph:
         assert (mock.requests, got) == ([], [])
 
     def test_an_invalid_call_ends_the_run_where_the_node_handles_no_errors(self) -> None:
-        pytest.importorskip("langgraph")
         from langgraph.prebuilt.tool_node import ToolInvocationError
 
         with pytest.raises(ToolInvocationError):
             self.run(delete_user, {}, handle_tool_errors=False)
 
     def test_what_the_framework_injects_is_not_shown_though_the_model_names_it(self) -> None:
-        pytest.importorskip("langgraph")
         from langchain_core.runnables import RunnableConfig
         from langchain_core.tools import InjectedToolArg, InjectedToolCallId
         from langgraph.prebuilt import InjectedState
@@ -120,8 +116,7 @@ class TestLangGraph:
         assert got == [{"tenant": "production", "call": "call_1", "messages": 1}]
 
     def test_no_one_is_asked_where_the_function_would_get_other_values_than_are_shown(self) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        pytest.importorskip("langgraph")
+        import pydantic
         from langgraph.prebuilt import InjectedState
 
         class Order(pydantic.BaseModel):
@@ -138,7 +133,8 @@ class TestLangGraph:
             assert mock.requests == []
 
     def test_what_changes_while_people_decide_is_not_what_runs(self) -> None:
-        prebuilt = pytest.importorskip("langgraph.prebuilt")
+        from langgraph import prebuilt
+
         from human_oversight.adapters.langgraph import wrap
 
         requests: list[Any] = []
@@ -158,7 +154,7 @@ class TestLangGraph:
         assert shown(mock) == got == [{"user_id": "1", "force": True}]
 
     def test_a_tool_keeps_its_state(self) -> None:
-        tools = pytest.importorskip("langchain_core.tools")
+        from langchain_core import tools
 
         class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
             name: str = "delete_user"
@@ -175,7 +171,8 @@ class TestLangGraph:
             assert tool.times == times
 
     def test_no_wrapper_gets_a_call_before_its_approval(self) -> None:
-        prebuilt = pytest.importorskip("langgraph.prebuilt")
+        from langgraph import prebuilt
+
         from human_oversight.adapters.langgraph import wrap
 
         def between(request: Any, execute: Any) -> Any:
@@ -191,8 +188,7 @@ class TestLangGraph:
         assert mock.requests == []
 
     def test_what_is_injected_is_no_part_of_the_answer_to_an_invalid_call(self) -> None:
-        pytest.importorskip("langgraph")
-        tools = pytest.importorskip("langchain_core.tools")
+        from langchain_core import tools
         from langgraph.prebuilt import InjectedState
 
         class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
@@ -208,7 +204,7 @@ class TestLangGraph:
         assert mock.requests == []
 
     def test_a_tool_with_a_class_of_its_own_gets_what_is_shown(self) -> None:
-        tools = pytest.importorskip("langchain_core.tools")
+        from langchain_core import tools
 
         class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
             name: str = "delete_user"
@@ -228,8 +224,8 @@ class TestLangGraph:
                 assert mock.requests == []
 
     def test_an_argument_of_which_a_factory_makes_the_default_is_shown_where_the_model_names_it(self) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        tools = pytest.importorskip("langchain_core.tools")
+        import pydantic
+        from langchain_core import tools
 
         class Schema(pydantic.BaseModel):
             one: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()))
@@ -250,7 +246,7 @@ class TestLangGraph:
         assert shown(mock) == got == [{"one": "1", "two": "2", "three": "3", "four": "4"}]
 
     def test_a_tool_whose_class_runs_it_in_its_own_way_does_not_run_for_an_invalid_call(self) -> None:
-        tools = pytest.importorskip("langchain_core.tools")
+        from langchain_core import tools
 
         class Delete(tools.BaseTool):  # type: ignore[name-defined, misc]
             name: str = "delete_user"
@@ -268,13 +264,14 @@ class TestLangGraph:
             assert mock.requests == []
 
     def test_a_tool_with_one_argument_without_a_name_gets_what_is_shown(self) -> None:
-        tools = pytest.importorskip("langchain_core.tools")
+        from langchain_core import tools
+
         mock, _ = self.run(tools.Tool("delete_user", delete_user, "Deletes."), {"__arg1": "1"})
         assert shown(mock) == [{"tool_input": "1", "force": True}]
         assert got == [{"user_id": "1", "force": True}]
 
     def test_a_tool_with_a_json_schema_gets_what_is_shown(self) -> None:
-        tools = pytest.importorskip("langchain_core.tools")
+        from langchain_core import tools
 
         def delete(runtime: Any = None, **arguments: Any) -> str:
             assert runtime.tool_call_id == "call_1"
@@ -296,8 +293,8 @@ class TestLangGraph:
     def test_a_default_that_a_factory_makes_is_no_other_request_in_each_resume(
         self, real: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        tools = pytest.importorskip("langchain_core.tools")
+        import pydantic
+        from langchain_core import tools
         from langgraph.checkpoint.memory import InMemorySaver
         from langgraph.types import Command
 
@@ -330,8 +327,8 @@ class TestLangGraph:
     def test_the_function_gets_what_was_approved_though_the_tool_would_make_another_value_by_then(
         self, is_async: bool
     ) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        pytest.importorskip("langgraph")
+        import pydantic
+
         from human_oversight.adapters.langgraph import tool_node
 
         users = {"eve": "1"}
@@ -355,8 +352,8 @@ class TestLangGraph:
     @pytest.mark.parametrize("is_async", [True, False])
     @pytest.mark.parametrize("name", ["callbacks", "run_manager"])
     def test_an_argument_with_the_name_of_a_manager_is_shown_or_refused(self, name: str, is_async: bool) -> None:
-        tools = pytest.importorskip("langchain_core.tools")
-        pydantic = pytest.importorskip("pydantic")
+        import pydantic
+        from langchain_core import tools
 
         def delete(**arguments: Any) -> str:
             got.append(arguments)
@@ -385,8 +382,8 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_no_one_is_asked_about_a_value_that_does_not_arrive(self, is_async: bool) -> None:
-        tools = pytest.importorskip("langchain_core.tools")
-        config = pytest.importorskip("langchain_core.runnables").RunnableConfig
+        from langchain_core import tools
+        from langchain_core.runnables import RunnableConfig
 
         def delete(user_id: str, config: dict[str, Any] | None = None) -> str:
             """Deletes a user."""
@@ -401,7 +398,7 @@ class TestLangGraph:
             name: str = "delete_user"
             description: str = "Deletes a user."
 
-            def _run(self, user_id: str, settings: config) -> str:  # type: ignore[valid-type]
+            def _run(self, user_id: str, settings: RunnableConfig) -> str:
                 return delete(user_id, settings)
 
         function = tools.tool("delete_user")(delete_async if is_async else delete)
@@ -413,8 +410,9 @@ class TestLangGraph:
         assert shown(mock) == got == [{"user_id": "1", "config": None}]
 
     def test_what_the_model_gives_by_another_name_is_shown_though_it_is_the_frameworks_to_inject(self) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        tools = pytest.importorskip("langchain_core.tools")
+        import pydantic
+        from langchain_core import tools
+
         tenant = pydantic.Field("production", alias="tenantName")
         fields = {"user_id": str, "tenant": (Annotated[str, tools.InjectedToolArg], tenant)}
         schema = pydantic.create_model("Schema", **fields)
@@ -433,8 +431,9 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_the_default_is_that_of_the_function_that_runs(self, is_async: bool) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        tools = pytest.importorskip("langchain_core.tools")
+        import pydantic
+        from langchain_core import tools
+
         schema = pydantic.create_model("Schema", user_id=str)
 
         def delete(user_id: str, force: bool = False) -> str:
@@ -461,8 +460,8 @@ class TestLangGraph:
             assert shown(mock) == got == [{"user_id": "1", "force": is_async}]
 
     def test_a_field_with_a_factory_that_a_validator_sets_is_shown(self) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        tools = pytest.importorskip("langchain_core.tools")
+        import pydantic
+        from langchain_core import tools
 
         class Schema(pydantic.BaseModel):
             scope: str = pydantic.Field(default_factory=lambda: "me")
@@ -484,8 +483,7 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_a_validator_may_change_the_arguments_in_place(self, is_async: bool) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        pytest.importorskip("langgraph")
+        import pydantic
 
         def delete_user(name: str) -> str:
             """Deletes a user."""
@@ -497,14 +495,16 @@ class TestLangGraph:
         assert shown(mock) == got == [{"name": "Eve"}]
 
     def test_an_invalid_call_is_answered_by_the_tool_if_it_handles_that(self) -> None:
-        tools = pytest.importorskip("langchain_core.tools")
+        from langchain_core import tools
+
         tool = tools.StructuredTool.from_function(delete_user, handle_validation_error="Name a user.")
         for is_async in (True, False):
             mock, text = self.run(tool, {}, is_async)
             assert (text, mock.requests) == ("Name a user.", [])
 
     def test_there_is_no_request_for_a_call_of_a_tool_that_there_is_not(self) -> None:
-        prebuilt = pytest.importorskip("langgraph.prebuilt")
+        from langgraph import prebuilt
+
         from human_oversight.adapters.langgraph import awrap, wrap
 
         wrappers = {"wrap_tool_call": wrap(oversight()), "awrap_tool_call": awrap(oversight())}
@@ -520,7 +520,6 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("thread", [uuid.UUID("5a" * 16), 17, 0, "7"])
     def test_a_thread_is_named_by_its_text(self, thread: Any) -> None:
-        pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node
         from human_oversight.handle import to_correlation_id
 
@@ -531,7 +530,6 @@ class TestLangGraph:
         assert mock.requests[0]["correlationId"] == to_correlation_id(str(thread), "call_1")
 
     def test_calls_without_an_id_are_requests_of_their_own(self) -> None:
-        pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node
 
         mock, config = MockGate(), {"configurable": {"thread_id": "7"}}
@@ -542,7 +540,6 @@ class TestLangGraph:
         assert [it["user_id"] for it in got] == ["1", "2"]
 
     def test_a_call_without_an_id_cannot_go_on_waiting(self) -> None:
-        pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node
 
         graph = self.graph(tool_node([delete_user], oversight(wait=0)), {"user_id": "1"}, id_="")
@@ -554,7 +551,6 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_a_call_is_alone_where_the_messages_have_another_key(self, is_async: bool) -> None:
-        pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node
 
         node = tool_node([delete_user], oversight(wait=0), messages_key="talk")
@@ -570,7 +566,6 @@ class TestOpenAIAgents:
         tool: Any, arguments: str, is_gated: bool = True, takes: float = 0, **settings: Any
     ) -> tuple[MockGate, str]:
         """Calls the tool, for which people take some seconds to decide."""
-        pytest.importorskip("agents")
         from test_adapters import TestOpenAIAgents
 
         from human_oversight.adapters.openai_agents import gate_tools
@@ -587,7 +582,8 @@ class TestOpenAIAgents:
     @pytest.mark.parametrize("is_strict", [True, False])
     @pytest.mark.parametrize("function", [delete_user, delete_user_async])
     def test_the_function_gets_what_is_shown(self, function: Any, is_strict: bool) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         mock, _ = self.run(agents.function_tool(function, strict_mode=is_strict), '{"user_id": "1", "force": "no"}')
         assert shown(mock) == got == [{"user_id": "1", "force": False}]
         mock, _ = self.run(agents.function_tool(function, strict_mode=is_strict), '{"user_id": "1"}')
@@ -597,7 +593,8 @@ class TestOpenAIAgents:
         "arguments", ["", "[1]", "{", "{}", '{"user_id": []}', '{"user_id": "1", "force": "perhaps"}']
     )
     def test_no_one_is_asked_for_an_invalid_call(self, arguments: str) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         mock, text = self.run(agents.function_tool(delete_user), arguments)
         assert text.startswith("Not run: the arguments are invalid. Correct them before you try again. Invalid JSON")
         assert (mock.requests, got) == ([], [])
@@ -608,7 +605,8 @@ class TestOpenAIAgents:
 
     @pytest.mark.parametrize("is_strict", [True, False])
     def test_an_argument_that_the_tool_does_not_have_is_an_invalid_call(self, is_strict: bool) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         tool = agents.function_tool(
             delete_user, strict_mode=is_strict, failure_error_function=lambda _, it: f"Oh: {it}"
         )
@@ -617,12 +615,13 @@ class TestOpenAIAgents:
         assert (mock.requests, got) == ([], [])
 
     def test_an_invalid_call_ends_the_run_where_the_tool_handles_no_errors(self) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         with pytest.raises(agents.ModelBehaviorError, match="user_id"):
             self.run(agents.function_tool(delete_user, failure_error_function=None), "{}")
 
     def test_a_tool_with_a_json_schema_gets_what_is_shown(self) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
 
         async def invoke(_: Any, arguments: str) -> str:
             got.append(json.loads(arguments))
@@ -650,8 +649,8 @@ class TestOpenAIAgents:
     def test_the_function_gets_what_was_approved_though_the_tool_would_make_another_value_by_then(
         self, timeout: Any
     ) -> None:
-        agents = pytest.importorskip("agents")
-        pydantic = pytest.importorskip("pydantic")
+        import agents
+        import pydantic
         from test_adapters import TestOpenAIAgents
 
         from human_oversight.adapters.openai_agents import gate_tools
@@ -675,7 +674,8 @@ class TestOpenAIAgents:
         assert (text, mock.outcomes) == ("deleted", ["Executed"])
 
     def test_a_tool_that_would_make_the_values_again_is_not_gated(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         from human_oversight.adapters.openai_agents import gate_tools
 
         tool = agents.function_tool(delete_user)
@@ -684,8 +684,8 @@ class TestOpenAIAgents:
             gate_tools([tool], oversight())
 
     def test_what_a_validator_raises_is_for_the_tool_to_handle(self) -> None:
-        agents = pytest.importorskip("agents")
-        pydantic = pytest.importorskip("pydantic")
+        import agents
+        import pydantic
 
         def delete_user(user_id: str) -> str:
             raise AssertionError("it ran")
@@ -698,8 +698,8 @@ class TestOpenAIAgents:
             assert mock.requests == []
 
     def test_a_context_and_what_a_factory_makes_are_not_shown(self) -> None:
-        agents = pytest.importorskip("agents")
-        pydantic = pytest.importorskip("pydantic")
+        import agents
+        import pydantic
         from agents.tool_context import ToolContext
 
         def delete_user(
@@ -716,8 +716,8 @@ class TestOpenAIAgents:
         assert got == [{"user_id": "1", "groups": [], "key": 36}]
 
     def test_no_one_is_asked_where_the_function_would_get_other_values_than_are_shown(self) -> None:
-        agents = pytest.importorskip("agents")
-        pydantic = pytest.importorskip("pydantic")
+        import agents
+        import pydantic
 
         class Order(pydantic.BaseModel):
             id: str = pydantic.Field(default_factory=lambda: str(uuid.uuid4()))
@@ -732,7 +732,7 @@ class TestOpenAIAgents:
 
     @pytest.mark.parametrize("behaviour", ["error_as_result", "raise_exception"])
     def test_the_timeout_of_a_tool_is_that_of_its_function(self, behaviour: Any) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
 
         async def delete_user(user_id: str) -> str:
             if user_id == "slow":
@@ -754,7 +754,7 @@ class TestOpenAIAgents:
         assert mock.outcomes == ["ExecutionFailed"]
 
     def test_calls_without_an_id_are_requests_of_their_own(self) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
         from agents.tool_context import ToolContext
 
         from human_oversight.adapters.openai_agents import gate_tools
@@ -772,7 +772,6 @@ class TestAgentFramework:
     @staticmethod
     def run(tool: Any, arguments: str, is_gated: bool = True, **settings: Any) -> tuple[MockGate, str]:
         """Calls the tool."""
-        pytest.importorskip("agent_framework")
         from test_adapters import TestAgentFramework
 
         from human_oversight.adapters.agent_framework import HumanOversight
@@ -799,7 +798,7 @@ class TestAgentFramework:
         assert (mock.requests, got) == ([], [])
 
     def test_what_another_middleware_makes_of_the_arguments_is_validated_too(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
         from test_adapters import TestAgentFramework
 
         from human_oversight.adapters.agent_framework import HumanOversight
@@ -822,7 +821,7 @@ class TestAgentFramework:
         assert (len(mock.requests), len(got)) == (1, 1)
 
     def test_what_changes_while_people_decide_does_not_run(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
         from test_adapters import TestAgentFramework
 
         from human_oversight.adapters.agent_framework import HumanOversight
@@ -846,7 +845,7 @@ class TestAgentFramework:
         assert (mock.outcomes, got) == (["ExecutionFailed"], [])
 
     def test_a_context_is_not_shown_though_the_model_names_it(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
 
         def delete_user(user_id: str, context: Any) -> str:
             """Deletes a user."""
@@ -857,7 +856,8 @@ class TestAgentFramework:
         assert (shown(mock), text) == ([{"user_id": "1"}], "delete_user")
 
     def test_the_function_gets_the_values_that_were_shown_though_the_tool_would_make_others(self) -> None:
-        pydantic = pytest.importorskip("pydantic")
+        import pydantic
+
         numbers = itertools.count()
 
         def delete_user(user_id: str) -> str:
@@ -871,7 +871,7 @@ class TestAgentFramework:
         assert shown(mock) == got == [{"user_id": "10"}]
 
     def test_a_method_gets_what_is_shown(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
 
         class Users:
             @framework.tool(name="delete_user")  # type: ignore[untyped-decorator]
@@ -883,7 +883,7 @@ class TestAgentFramework:
         assert shown(mock) == got == [{"user_id": "1", "force": True}]
 
     def test_a_tool_with_a_json_schema_gets_what_is_shown(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
 
         def delete(**arguments: Any) -> str:
             got.append(arguments)

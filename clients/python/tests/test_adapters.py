@@ -1,7 +1,8 @@
-"""The adapters, each with its real framework and a model that follows a script. Without a framework, its tests skip."""
+"""The adapters, each with its real framework and a model that follows a script."""
 
 import asyncio
 import contextlib
+import functools
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,7 +56,7 @@ class TestOpenAIAgents:
     @staticmethod
     def agent(tool: Any, read: list[str], arguments: str = '{"user_id": "1"}', id_: str = "call_1") -> Any:
         """An agent that calls the tool, and notes what it reads."""
-        agents = pytest.importorskip("agents")
+        import agents
         from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 
         agents.set_tracing_disabled(True)
@@ -81,14 +82,16 @@ class TestOpenAIAgents:
 
     @classmethod
     def run(cls, tool: Any, arguments: str = '{"user_id": "1"}', id_: str = "call_1", **settings: Any) -> str:
-        agents = pytest.importorskip("agents")
+        import agents
+
         read: list[str] = []
         asyncio.run(agents.Runner.run(cls.agent(tool, read, arguments, id_), "Delete user 1.", **settings))
         (text,) = read
         return text
 
     def test_a_gated_function_is_a_tool(self, case: Any) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         mock, words = case
         tool = agents.function_tool(approval_gate("UserManager", "Delete User Account")(delete_user))
         assert list(tool.params_json_schema["properties"]) == ["user_id", "force"]
@@ -96,7 +99,7 @@ class TestOpenAIAgents:
         check(mock, {"user_id": "1", "force": False})
 
     def test_a_context_is_not_shown(self, case: Any) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
         from agents.tool_context import ToolContext
 
         mock, words = case
@@ -109,7 +112,8 @@ class TestOpenAIAgents:
         check(mock, {"user_id": "1"})
 
     def test_a_tool_of_another_package_is_gated(self, case: Any) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         from human_oversight.adapters.openai_agents import gate_tools
 
         mock, words = case
@@ -119,7 +123,8 @@ class TestOpenAIAgents:
         assert mock.requests[0]["correlationId"] == "call_1"
 
     def test_a_call_is_that_of_its_conversation_if_the_run_names_it(self) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         from human_oversight.adapters.openai_agents import gate_tools
 
         (tool,) = gate_tools([agents.function_tool(delete_user)], oversight())
@@ -133,7 +138,8 @@ class TestOpenAIAgents:
         assert [it["parameters"] for it in mock.requests] == [{"user_id": it, "force": False} for it in "12"]
 
     def test_a_gated_agent_cannot_wait_for_an_approval_of_the_sdk(self) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         from human_oversight.adapters.openai_agents import gate_tools
 
         def gate(needs_approval: bool) -> Any:
@@ -149,7 +155,8 @@ class TestOpenAIAgents:
         assert mock.outcomes == ["Executed", "ExecutionFailed"]
 
     def test_a_failure_of_which_the_sdk_makes_a_text_is_reported_as_failed(self) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
+
         from human_oversight.adapters.openai_agents import gate_tools
 
         @agents.function_tool(name_override="delete_user")
@@ -168,7 +175,7 @@ class TestOpenAIAgents:
             assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_named_tool_that_cannot_be_gated_is_refused(self) -> None:
-        agents = pytest.importorskip("agents")
+        import agents
         from agents.tool import CustomTool, LocalShellTool, ShellTool
 
         from human_oversight.adapters.openai_agents import gate_tools
@@ -195,7 +202,6 @@ class TestOpenAIAgents:
 class TestPydanticAI:
     @staticmethod
     def run(toolset: Any, history: Any = None) -> str:
-        pytest.importorskip("pydantic_ai")
         from pydantic_ai import Agent, ModelResponse, TextPart, ToolCallPart
         from pydantic_ai.messages import ToolReturnPart
         from pydantic_ai.models.function import FunctionModel
@@ -214,7 +220,6 @@ class TestPydanticAI:
         return text
 
     def test_a_call_of_a_stored_history_is_one_request(self) -> None:
-        pytest.importorskip("pydantic_ai")
         from pydantic_ai import ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
         from pydantic_ai.toolsets import FunctionToolset
 
@@ -233,7 +238,6 @@ class TestPydanticAI:
             assert len(mock.requests) == 2
 
     def test_a_toolset_is_gated(self, case: Any) -> None:
-        pytest.importorskip("pydantic_ai")
         from pydantic_ai.toolsets import FunctionToolset
 
         from human_oversight.adapters.pydantic_ai import HumanOversight
@@ -244,7 +248,7 @@ class TestPydanticAI:
 
     @pytest.mark.parametrize("is_inside", [True, False])
     def test_a_gated_tool_cannot_ask_for_an_approval_of_the_framework(self, is_inside: bool) -> None:
-        ai = pytest.importorskip("pydantic_ai")
+        import pydantic_ai as ai
         from pydantic_ai.models.test import TestModel
         from pydantic_ai.toolsets import FunctionToolset
 
@@ -270,7 +274,7 @@ class TestPydanticAI:
         assert mock.outcomes == ["ExecutionFailed" if is_inside else "Executed"]
 
     def test_a_tool_that_has_started_its_job_has_run(self) -> None:
-        ai = pytest.importorskip("pydantic_ai")
+        import pydantic_ai as ai
         from pydantic_ai.models.test import TestModel
         from pydantic_ai.toolsets import FunctionToolset
 
@@ -288,7 +292,6 @@ class TestPydanticAI:
         assert mock.outcomes == ["Executed"]
 
     def test_a_named_tool_that_cannot_be_gated_ends_the_run(self) -> None:
-        pytest.importorskip("pydantic_ai")
         from pydantic_ai.tools import ToolDefinition
         from pydantic_ai.toolsets import ExternalToolset, FunctionToolset
 
@@ -300,7 +303,6 @@ class TestPydanticAI:
                 self.run(HumanOversight(toolset, oversight()))
 
     def test_a_gated_function_is_a_tool_and_its_context_is_not_shown(self, case: Any) -> None:
-        pytest.importorskip("pydantic_ai")
         from pydantic_ai import RunContext
         from pydantic_ai.toolsets import FunctionToolset
 
@@ -338,7 +340,6 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_the_calls_of_a_tool_node_are_gated(self, case: Any, is_async: bool) -> None:
-        pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node
 
         mock, words = case
@@ -347,7 +348,8 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_the_calls_of_a_node_with_both_wrappers_are_gated(self, case: Any, is_async: bool) -> None:
-        prebuilt = pytest.importorskip("langgraph.prebuilt")
+        from langgraph import prebuilt
+
         from human_oversight.adapters.langgraph import awrap, wrap
 
         mock, words = case
@@ -357,7 +359,6 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_a_call_that_the_node_answers_with_an_error_is_reported_as_failed(self, is_async: bool) -> None:
-        pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node
 
         def delete_user(user_id: str) -> str:
@@ -372,7 +373,6 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_a_call_that_may_interrupt_runs_in_a_task_of_its_own(self, is_async: bool) -> None:
-        pytest.importorskip("langgraph")
         from langgraph.types import Send
 
         from human_oversight.adapters.langgraph import tool_node
@@ -394,7 +394,6 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_a_gated_tool_cannot_interrupt_the_graph(self, is_async: bool) -> None:
-        pytest.importorskip("langgraph")
         from langgraph.types import interrupt
 
         from human_oversight.adapters.langgraph import tool_node
@@ -410,7 +409,6 @@ class TestLangGraph:
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_a_tool_whose_graph_goes_on_elsewhere_has_run(self, is_async: bool) -> None:
-        pytest.importorskip("langgraph")
         from langgraph.graph import START, MessagesState, StateGraph
         from langgraph.types import Command
 
@@ -433,14 +431,12 @@ class TestLangGraph:
         assert mock.outcomes == ["Executed"]
 
     def test_a_named_tool_that_there_is_not_is_refused(self) -> None:
-        pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node
 
         with pytest.raises(TypeError, match="delete_users"):
             tool_node([delete_user], Oversight("UserManager", {"delete_users": "Delete User Account"}))
 
     def test_a_gated_function_is_a_tool_and_what_is_injected_is_not_shown(self, case: Any) -> None:
-        pytest.importorskip("langgraph")
         from langchain_core.tools import InjectedToolCallId
         from langgraph.prebuilt import InjectedState, ToolNode
 
@@ -461,7 +457,6 @@ class TestLangGraph:
     def test_an_interrupted_graph_asks_once_and_collects_the_decision(
         self, real: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        pytest.importorskip("langgraph")
         from langgraph.checkpoint.memory import InMemorySaver
         from langgraph.types import Command
 
@@ -486,7 +481,6 @@ class TestLangGraph:
     def test_the_resume_that_collects_a_decision_does_not_answer_the_tools_own_interrupt(
         self, real: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        pytest.importorskip("langgraph")
         from langgraph.checkpoint.memory import InMemorySaver
         from langgraph.types import Command, interrupt
 
@@ -509,7 +503,8 @@ class TestLangGraph:
 class TestAgentFramework:
     @staticmethod
     def run(tools: list[Any], middleware: list[Any], of_run: Any = None, arguments: str = '{"user_id": "1"}') -> str:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
+
         read: list[str] = []
 
         class Client(framework.FunctionInvocationLayer, framework.BaseChatClient):  # type: ignore[name-defined, misc]
@@ -529,7 +524,6 @@ class TestAgentFramework:
         return text
 
     def test_the_middleware_gates_a_tool(self, case: Any) -> None:
-        pytest.importorskip("agent_framework")
         from human_oversight.adapters.agent_framework import HumanOversight
 
         mock, words = case
@@ -538,7 +532,8 @@ class TestAgentFramework:
         check(mock, {"user_id": "1", "force": False})
 
     def test_a_named_tool_that_cannot_be_gated_ends_the_run(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
+
         from human_oversight.adapters.agent_framework import HumanOversight
 
         def delete_user(user_id: str) -> None:
@@ -552,7 +547,8 @@ class TestAgentFramework:
 
     @pytest.mark.parametrize("kind", ["item", "arguments", "nested"])
     def test_what_a_later_middleware_changes_does_not_run(self, kind: str) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
+
         from human_oversight.adapters.agent_framework import HumanOversight
 
         def delete_user(user_id: str, groups: list[str] | None = None) -> None:
@@ -583,7 +579,8 @@ class TestAgentFramework:
         assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_function_runs_once_though_a_later_middleware_repeats_it(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
+
         from human_oversight.adapters.agent_framework import HumanOversight
 
         runs: list[str] = []
@@ -607,7 +604,8 @@ class TestAgentFramework:
         assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_gated_function_cannot_ask_the_user(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
+
         from human_oversight.adapters.agent_framework import HumanOversight
 
         def delete_user(user_id: str) -> str:
@@ -621,7 +619,8 @@ class TestAgentFramework:
         assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_function_that_a_later_middleware_keeps_from_running_is_not_reported_as_executed(self) -> None:
-        framework = pytest.importorskip("agent_framework")
+        import agent_framework as framework
+
         from human_oversight.adapters.agent_framework import HumanOversight
 
         @framework.function_middleware
@@ -635,7 +634,6 @@ class TestAgentFramework:
         assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_gated_function_is_a_tool(self, case: Any) -> None:
-        pytest.importorskip("agent_framework")
         mock, words = case
         tool = approval_gate("UserManager", "Delete User Account")(delete_user)
         assert self.run([tool], []) == words
@@ -651,7 +649,7 @@ def test_arguments_that_json_cannot_carry_are_refused_before_anyone_is_asked() -
 
 
 def test_a_context_of_a_framework_is_left_out() -> None:
-    agents = pytest.importorskip("agents")
+    import agents
     from langgraph.runtime import Runtime
     from mcp.server.mcpserver import Context
     from pydantic_ai import RunContext
@@ -669,8 +667,24 @@ def test_a_context_of_a_framework_is_left_out() -> None:
             assert mock.requests[-1]["parameters"] == {"user_id": "1"}
 
 
+def test_an_annotation_of_another_function_hides_nothing() -> None:
+    from agents import RunContextWrapper
+
+    def inner(to: RunContextWrapper[Any], user_id: str) -> None:
+        raise AssertionError("it ran")
+
+    @functools.wraps(inner)
+    def function(user_id: str, to: str) -> Any:
+        return {"user_id": user_id, "to": to}
+
+    mock = MockGate()
+    with mock.gate.scope():
+        assert approval_gate("A", "B")(function)("1", "2") == {"user_id": "1", "to": "2"}
+    assert mock.requests[0]["parameters"] == {"user_id": "1", "to": "2"}
+
+
 def test_a_pydantic_model_is_shown_as_the_function_gets_it() -> None:
-    pydantic = pytest.importorskip("pydantic")
+    import pydantic
 
     class Item(pydantic.BaseModel):
         name: str = pydantic.Field(alias="the_name")
@@ -697,7 +711,7 @@ def test_a_pydantic_model_is_shown_as_the_function_gets_it() -> None:
 
 
 def test_what_a_pydantic_model_hides_is_refused_before_anyone_is_asked() -> None:
-    pydantic = pytest.importorskip("pydantic")
+    import pydantic
 
     class Login(pydantic.BaseModel):
         secret: pydantic.SecretStr
@@ -710,7 +724,7 @@ def test_what_a_pydantic_model_hides_is_refused_before_anyone_is_asked() -> None
 
 
 def test_a_pydantic_model_that_holds_more_than_its_fields_is_refused() -> None:
-    pydantic = pytest.importorskip("pydantic")
+    import pydantic
 
     class Private(pydantic.BaseModel):
         amount: int = 1
@@ -745,7 +759,7 @@ def test_a_pydantic_model_that_holds_more_than_its_fields_is_refused() -> None:
 
 
 def test_a_pydantic_model_in_which_a_field_is_set_while_people_decide_does_not_run() -> None:
-    pydantic = pytest.importorskip("pydantic")
+    import pydantic
 
     class Patch(pydantic.BaseModel):
         user_id: str

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from human_oversight import Gate, Reason, Refused, approval_gate, flush, loop
-from human_oversight.address import is_same_person
+from human_oversight.address import is_same_address
 from human_oversight.entra import Tokens
 from human_oversight.errors import GateError, NoTokenError, SettingsError, TlsError, UntrustedError
 from human_oversight.mock import MockGate
@@ -129,15 +129,15 @@ def test_one_text_is_no_list_of_settings() -> None:
 
 
 def test_an_address_differs_in_case_and_in_the_form_of_its_domain() -> None:
-    assert is_same_person(" Alice@Bücher.example ", "alice@xn--bcher-kva.example")
+    assert is_same_address(" Alice@Bücher.example ", "alice@xn--bcher-kva.example")
     for other in ("ex\u00adample.com", "example.com\u200b", "exa\u2060mple.com\ufeff", "\uff45xample\u3002com"):
-        assert is_same_person(f"alice@{other}", "alice@example.com"), ascii(other)
-    assert is_same_person("alice@faß.example", "alice@xn--fa-hia.example")
-    assert is_same_person("alice@☃.example", "alice@xn--n3h.example")
-    assert is_same_person("alice@Example.123", "alice@example.123")
-    assert not is_same_person("alice@example.com", "alice@example.org")
-    assert not is_same_person("al\u200bice@example.com", "alice@example.com")
-    assert not is_same_person("alice", "alice")
+        assert is_same_address(f"alice@{other}", "alice@example.com"), ascii(other)
+    assert is_same_address("alice@faß.example", "alice@xn--fa-hia.example")
+    assert is_same_address("alice@☃.example", "alice@xn--n3h.example")
+    assert is_same_address("alice@Example.123", "alice@example.123")
+    assert not is_same_address("alice@example.com", "alice@example.org")
+    assert not is_same_address("al\u200bice@example.com", "alice@example.com")
+    assert not is_same_address("alice", "alice")
 
 
 def answering(status: int, body: Any, headers: dict[str, str] | None = None) -> Gate:

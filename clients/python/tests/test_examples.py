@@ -39,7 +39,6 @@ REJECTED = "Not run: rejected by alice@example.com. Their reason: Ask Legal firs
     [("approve", "User 1 (former-contractor@example.com) deleted.", 2), ("reject", REJECTED, 3)],
 )
 def test_a_user_is_deleted_after_an_approval(real: RealGate, verdict: str, words: str, users: int) -> None:
-    pytest.importorskip("openai")
     output = run_demo(real, "user_manager.py", verdict)
     assert f"Agent: I asked for the deletion. {words}\n" in output
     assert output.splitlines()[-1].count("@") == users
@@ -49,7 +48,6 @@ def test_a_user_is_deleted_after_an_approval(real: RealGate, verdict: str, words
     ("verdict", "words"), [("approve", "Published: https://gist.github.com/example/1"), ("reject", REJECTED)]
 )
 def test_a_report_is_published_after_an_approval(real: RealGate, verdict: str, words: str) -> None:
-    pytest.importorskip("agent_framework.openai")
     output = run_demo(real, "research_group.py", verdict)
     assert output.endswith(f"\nPublisher: {words}\n")
     assert "tokio::signal::ctrl_c()" in output
@@ -67,22 +65,18 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize(("policy", "words"), adapters.POLICIES, ids=["approved", "rejected"])
 @pytest.mark.parametrize(
-    ("name", "framework", "run"),
+    ("name", "run"),
     [
-        ("with_openai_agents", "agents", lambda module: adapters.TestOpenAIAgents.run(module.delete_user)),
-        ("with_pydantic_ai", "pydantic_ai", lambda module: adapters.TestPydanticAI.run(module.tools)),
-        ("with_langgraph", "langgraph", lambda module: adapters.TestLangGraph.run(module.tools)),
+        ("with_openai_agents", lambda module: adapters.TestOpenAIAgents.run(module.delete_user)),
+        ("with_pydantic_ai", lambda module: adapters.TestPydanticAI.run(module.tools)),
+        ("with_langgraph", lambda module: adapters.TestLangGraph.run(module.tools)),
         (
             "with_agent_framework",
-            "agent_framework",
             lambda module: adapters.TestAgentFramework.run([module.delete_user], []),
         ),
     ],
 )
-def test_the_smallest_tool_of_a_framework(
-    example: Any, name: str, framework: str, run: Any, policy: Any, words: str
-) -> None:
-    pytest.importorskip(framework)
+def test_the_smallest_tool_of_a_framework(example: Any, name: str, run: Any, policy: Any, words: str) -> None:
     mock = MockGate(policy)
     with mock.gate.scope():
         assert run(example(name)) == words

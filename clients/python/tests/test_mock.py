@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from vectors import read
 
-from human_oversight import Reason, approval_gate
+from human_oversight import Reason, Refused, approval_gate
 from human_oversight.mock import APPROVE, Answer, MockGate, reject
 
 gated = approval_gate("A", "B", refusal_return_value="DENIED")
@@ -134,6 +134,17 @@ def test_a_mock_refuses_parameters_that_are_too_large() -> None:
     with mock.gate.scope():
         assert approval_gate("A", "B")(lambda text: "ran")("a" * 30_000) == "ran"
         assert approval_gate("A", "B")(lambda text: "ran")("a" * 31_000).refused.reason is Reason.INVALID
+
+
+def test_a_mock_refuses_a_body_that_is_nested_too_deep() -> None:
+    deep: Any = 0
+    for _ in range(63):  # as deep as parameters may be by themselves
+        deep = [deep]
+    mock = MockGate()
+    with pytest.raises(Refused, match=r"The body is refused: .* more than 64 levels") as refused:
+        mock.gate.action("A", "B").submit({"deep": deep})
+    assert refused.value.reason is Reason.INVALID
+    assert mock.requests == []
 
 
 def test_a_mock_takes_the_largest_request() -> None:

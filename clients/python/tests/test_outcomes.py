@@ -340,6 +340,31 @@ def behind(mock: MockGate, front: Callable[[str, int], httpx.Response | None]) -
     return Gate("https://mock.invalid", approvers=["a@b.example"], http=http), calls
 
 
+@pytest.mark.parametrize("call", ["status", "claim"])
+def test_an_approval_that_has_lapsed_by_this_clock_alone_is_no_timeout_after_the_claim_either(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hurry(name: str, _: int) -> None:
+        if name == call:
+            monkeypatch.setattr("human_oversight.proof.time", SimpleNamespace(time=lambda: time.time() + 7_200))
+
+    mock = MockGate()
+    gate, _ = behind(mock, hurry)
+    with pytest.raises(Refused) as refused:
+        gate.action("A", "B").claim({})
+    assert refused.value.reason is Reason.UNVERIFIED
+    assert "clock" in (refused.value.detail or "")
+    assert mock.outcomes == [{"status": None, "claim": "ExecutionFailed"}[call]]
+
+
+def test_a_report_that_is_refused_is_logged_without_an_address(caplog: pytest.LogCaptureFixture) -> None:
+    why = "alice@example.com has\nrevoked"
+    gate, _ = behind(MockGate(), lambda name, _: problem(409, "conflict", why) if name == "outcome" else None)
+    gate.action("A", "B").claim({}).executed()
+    (line,) = (it.getMessage() for it in caplog.records)
+    assert line.endswith(" could not be reported: No: … has revoked (409)")
+
+
 UNREADABLE: dict[str, Callable[[], httpx.Response]] = {
     "empty": lambda: httpx.Response(200),
     "no content": lambda: httpx.Response(204),

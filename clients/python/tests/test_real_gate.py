@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,18 @@ from conftest import REPOSITORY
 from run import Gate as RealGate
 from run import eventually
 
-from human_oversight import Approval, Gate, Handle, Reason, Refused, Undecided, approval_gate, flush, tool_call
+from human_oversight import (
+    Approval,
+    Gate,
+    GateError,
+    Handle,
+    Reason,
+    Refused,
+    Undecided,
+    approval_gate,
+    flush,
+    tool_call,
+)
 from human_oversight.client import Client
 
 MIGRATION = (REPOSITORY / "docs/migration.md").read_text()
@@ -189,7 +201,27 @@ def test_a_permit_that_is_dropped_is_reported(real: RealGate) -> None:
 
 def test_a_program_checks_its_settings(real: RealGate) -> None:
     Gate.from_env().check()
+    asyncio.run(Gate.from_env().check_async())
     assert real.questions() == []
+
+
+def test_a_gate_of_identities_says_that_it_takes_no_function_keys(program: str, tmp_path: Path) -> None:
+    real = RealGate(program, tmp_path, {"identity": {}})
+    try:
+        gate = Gate(real.url, "the-function-key", approvers=["alice@example.com"])
+        with pytest.raises(GateError, match=r"no function keys .* set HO_AUDIENCE"):
+            gate.check()
+        with pytest.raises(Refused) as refused:
+            gate.action("A", "Delete").submit({})
+        assert refused.value.reason is Reason.MISCONFIGURED
+    finally:
+        real.stop()
+
+
+def test_a_request_is_withdrawn_by_its_submitter(real: RealGate) -> None:
+    action = Gate.from_env().action("A", "Delete")
+    for withdraw in (lambda it: it.withdraw(), lambda it: asyncio.run(it.withdraw_async())):
+        assert withdraw(action.submit({})).status == "Cancelled"
 
 
 def test_no_line_of_the_log_has_a_secret(

@@ -152,19 +152,6 @@ def test_a_signature_is_not_believed_against_the_code(mock: MockGate, says: str,
     assert mock.requests[0]["parameters"] == result
 
 
-def test_an_annotation_of_another_function_hides_nothing(mock: MockGate) -> None:
-    agents = pytest.importorskip("agents")
-
-    def inner(to: agents.RunContextWrapper, user_id: str) -> None:  # type: ignore[name-defined]
-        raise AssertionError("it ran")
-
-    @functools.wraps(inner)
-    def function(user_id: str, to: str) -> Any:
-        return {"user_id": user_id, "to": to}
-
-    assert gated(function)("1", "2") == mock.requests[0]["parameters"] == {"user_id": "1", "to": "2"}
-
-
 def test_a_wrapper_that_passes_on_what_it_gets_is_shown_as_what_it_wraps(mock: MockGate) -> None:
     class Users:
         @gated

@@ -14,6 +14,7 @@ from vectors import FILES, read
 from human_oversight.handle import Handle
 from human_oversight.jws import NotSignedError, read_keys
 from human_oversight.parameters import Parameters, ParametersError
+from human_oversight.permit import GIVEN_UP, NOT_RUN
 from human_oversight.receipts import NotPermittedError, verify_permit, verify_receipt
 from human_oversight.strict_json import StrictJsonError, loads
 
@@ -33,6 +34,10 @@ def text(case: dict[str, Any]) -> bytes:
 def test_a_claim_key_gives_the_handles_of_the_vectors(case: dict[str, Any]) -> None:
     handle = Handle.create(case["agent"], case["correlationId"], case["key"])
     assert (handle.id, handle.secret) == (case["id"], case["secret"])
+
+
+def test_the_errors_of_reports_begin_as_the_vectors_say() -> None:
+    assert [case["begins"] for case in read("reports")["cases"]] == [NOT_RUN, GIVEN_UP]
 
 
 @pytest.mark.parametrize("case", cases("canonical", "numbers"))

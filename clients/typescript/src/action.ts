@@ -9,7 +9,15 @@ import { CORRELATION_ID, Handle } from "./handle.js";
 import { Interest } from "./interest.js";
 import { checkSeconds } from "./options.js";
 import { ExactParameters, ParametersError, toCanonical } from "./parameters.js";
-import { executeUnder, notify, Pending, unlessAborted, type OnPending, type WaitOptions } from "./pending.js";
+import {
+  executeUnder,
+  notify,
+  Pending,
+  unlessAborted,
+  type OnPending,
+  type PendingOptions,
+  type WaitOptions,
+} from "./pending.js";
 import { toText, type Permit } from "./permit.js";
 import { Run } from "./proof.js";
 import { afterSubmit, beforeSubmit, invalid, unverified } from "./refusal.js";
@@ -113,7 +121,8 @@ export class Action {
     try {
       const approval = await this.#submitRun(run, interest, signal);
       interest.release();
-      return { pending: this.#pending(run, detached, approval), interest };
+      const isNamed = handle !== undefined || this.options.correlationId !== undefined;
+      return { pending: this.#pending(run, { isDetached: detached, isNamed, approval }), interest };
     } catch (error) {
       interest.end();
       throw error;
@@ -125,7 +134,7 @@ export class Action {
    * If that process had claimed the approval when it died, the action may have run: then it is refused, and not run
    * again. */
   resume(handle: Handle, parameters: object): Pending {
-    return this.#pending(this.#run(handle, parameters), true);
+    return this.#pending(this.#run(handle, parameters), { isDetached: true, isNamed: true });
   }
 
   /** Requests approval of exactly these parameters, waits, and claims the approval: see `Pending.claim`. With
@@ -166,9 +175,8 @@ export class Action {
     return new Run(agent, action, approvers, handle, toExact(parameters));
   }
 
-  #pending(run: Run, isDetached: boolean, approval?: Approval): Pending {
-    const { onPending } = this.options;
-    return new Pending(this.#connection, run, { onPending, isDetached, ...(approval ? { approval } : {}) });
+  #pending(run: Run, options: Omit<PendingOptions, "onPending">): Pending {
+    return new Pending(this.#connection, run, { onPending: this.options.onPending, ...options });
   }
 
   async #submitRun(run: Run, interest: Interest, signal?: AbortSignal): Promise<Approval> {

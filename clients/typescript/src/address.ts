@@ -26,7 +26,7 @@ export function parseGate(text: string): string {
 
 /** Compares addresses without regard to case, and domains in ASCII: the gate signs a domain as A-labels (RFC 5890),
  * an agent may name it in Unicode. One without such a form, as where it ends in a number, is compared as it is. */
-export function isSamePerson(requested: string, signed: string): boolean {
+export function isSameAddress(requested: string, signed: string): boolean {
   const ascii = toAscii(requested);
   return ascii !== undefined && ascii === toAscii(signed);
 }

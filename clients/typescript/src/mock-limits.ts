@@ -1,7 +1,7 @@
 // A request as a mock gets it, and what the gate refuses of one, whatever its configuration, and the client leaves to it.
 
 import type { NewCallback } from "./action.js";
-import { isSamePerson, toPerson } from "./address.js";
+import { isSameAddress, toPerson } from "./address.js";
 import { toCanonical } from "./parameters.js";
 import type { JsonObject } from "./strict-json.js";
 
@@ -106,7 +106,7 @@ function checkLength(pointer: string, text: string, least: number, most: number)
 
 function checkPeople({ approverEmails = [], onBehalfOf }: MockRequest): Check[] {
   const noAddress = "must be a plain email address, such as alice@example.com";
-  const isSame = (one: string, other: string) => isSamePerson(toPerson(one), toPerson(other));
+  const isSame = (one: string, other: string) => isSameAddress(toPerson(one), toPerson(other));
   const each = approverEmails.flatMap((address, index): Check[] => {
     const pointer = `/approverEmails/${index}`;
     const isOfAgent = onBehalfOf !== undefined && isSame(address, onBehalfOf);

@@ -10,7 +10,7 @@ import type { Handle } from "./handle.js";
 import { Interest } from "./interest.js";
 import { toLoggable, type Logger } from "./logs.js";
 import { checkSeconds } from "./options.js";
-import { Permit, reportNotRun, toText } from "./permit.js";
+import { GIVEN_UP, NOT_RUN, Permit, reportNotRun, toText } from "./permit.js";
 import { CLOCK_LEEWAY_SECONDS, type Run } from "./proof.js";
 import { afterConflict, afterSubmit, fromStatus, unverified } from "./refusal.js";
 import { monotonic, OUTAGE_SECONDS, OutageLog, pauseFor, retryTransient } from "./retry.js";
@@ -22,8 +22,8 @@ const LONG_POLL = 25;
  * calls do not wait; the first call finds that out. */
 const MIN_PAUSE = 1;
 
-const GIVEN_UP = "given up while it ran: it may have run, or a part of it";
-const NOT_WAITED_FOR = "not run: nothing waited for the approval any more";
+const MAY_HAVE_RUN = `${GIVEN_UP}: it may have run, or a part of it`;
+const NOT_WAITED_FOR = `${NOT_RUN}: nothing waited for the approval any more`;
 
 /** Called when the request was submitted, and now and then while it is pending. */
 export type OnPending = (approval: Approval) => void | Promise<void>;
@@ -36,20 +36,27 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** There is no decision yet. `pending` waits again; its handle can be stored. */
+const AGAIN = "Call again later with exactly the same arguments.";
+const NOT_AGAIN =
+  "Do not call again: a call without a name asks people again. The program must go on with the pending request.";
+
+/** There is no decision yet. `pending` waits again; its handle can be stored. The same call again does so only under a
+ * name: a `correlationId`, a `toolCall` or a stored handle. */
 export class Undecided extends Error {
   override readonly name = "Undecided";
 
   constructor(readonly pending: Pending) {
-    super("PENDING: a person must approve first. Call again later with exactly the same arguments.");
+    super(`PENDING: a person must approve first. ${pending.isNamed ? AGAIN : NOT_AGAIN}`);
   }
 }
 
 export interface PendingOptions {
-  readonly approval?: Approval;
+  readonly approval?: Approval | undefined;
   readonly onPending: OnPending | undefined;
   /** Whether the request stays open when its caller stops waiting. */
   readonly isDetached: boolean;
+  /** Whether the same call again finds it. */
+  readonly isNamed: boolean;
 }
 
 /** A submitted request. */
@@ -74,6 +81,11 @@ export class Pending {
   /** The request in the gate's last response. */
   get approval(): Approval | undefined {
     return this.#approval;
+  }
+
+  /** Whether the same call again finds it. */
+  get isNamed(): boolean {
+    return this.#options.isNamed;
   }
 
   /** Waits for the decision, verifies it, claims the approval, and verifies the permit. Throws a `Refused` if it is
@@ -129,7 +141,7 @@ export class Pending {
       const known = await orRefuse(this.#connection.keysFor(approval));
       return new Permit(this.#connection, this.handle, await this.#run.verifyClaim(approval, nonce, known));
     } catch (error) {
-      await reportNotRun(this.#connection, this.handle, nonce, "not run: the approval could not be verified");
+      await reportNotRun(this.#connection, this.handle, nonce, "the approval could not be verified");
       throw error;
     }
   }
@@ -155,7 +167,7 @@ export class Pending {
         if (refused?.status !== 409) {
           // Without a report a claim that was granted would end as unknown.
           if (mayBeGranted || refused === undefined)
-            await reportNotRun(this.#connection, this.handle, nonce, "not run: the answer to the claim was lost");
+            await reportNotRun(this.#connection, this.handle, nonce, "the answer to the claim was lost");
           throw afterSubmit(error);
         }
         conflict = refused;
@@ -234,7 +246,7 @@ export async function executeUnder<T>(permit: Permit, execute: () => T, signal?:
     result = await execute();
     await refuseDeferred(result);
   } catch (error) {
-    await permit.failed(signal?.aborted ? GIVEN_UP : error);
+    await permit.failed(signal?.aborted ? MAY_HAVE_RUN : error);
     throw error;
   }
   await permit.executed();

@@ -9,6 +9,12 @@ import type { Proof } from "./proof.js";
 
 const MAX_ERROR = 2_000;
 
+/** How the error of a report begins where nothing ran. */
+export const NOT_RUN = "not run";
+
+/** How it begins where the action may have run. */
+export const GIVEN_UP = "given up while it ran";
+
 /** A verified and claimed approval. The gate expects a report of the outcome: `executed` or `failed`, once. */
 export class Permit {
   readonly #connection: Connection;
@@ -64,7 +70,7 @@ export async function report(connection: Connection, handle: Handle, error?: str
 /** Reports that nothing ran under the claim of this nonce. It is not verified that the gate granted this claim and no
  * other. Reports of a permit go without the nonce, so that gates of earlier versions take them. */
 export async function reportNotRun(connection: Connection, handle: Handle, nonce: string, why: string): Promise<void> {
-  await send(connection, handle, { status: "ExecutionFailed", error: why, nonce });
+  await send(connection, handle, { status: "ExecutionFailed", error: `${NOT_RUN}: ${why}`, nonce });
 }
 
 async function send(connection: Connection, handle: Handle, body: Omit<Bodies["outcome"], "secret">): Promise<void> {

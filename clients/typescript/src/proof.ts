@@ -1,6 +1,6 @@
 // What proves the right to run an action, and whether it does.
 
-import { isSamePerson } from "./address.js";
+import { isSameAddress } from "./address.js";
 import type { Approval } from "./approval.js";
 import type { Handle } from "./handle.js";
 import { NotSignedError } from "./jws.js";
@@ -62,7 +62,7 @@ export class Run {
     // Where the gate's policy says who must agree, the receipt says so, and by which votes.
     // One of them may have handed their place over.
     const first = findFirstHolder(receipt);
-    const isApprover = this.approvers.some((approver) => isSamePerson(approver, first));
+    const isApprover = this.approvers.some((approver) => isSameAddress(approver, first));
     if (receipt.rules === undefined && !isApprover)
       throw unverified("the receipt names a person who is not an approver");
     return receipt;

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Gate, InvalidResponseError, Refused, SettingsError, TlsError, type Reason } from "human-oversight";
 import { MockGate } from "human-oversight/mock";
-import { isSamePerson } from "../dist/address.js";
+import { isSameAddress } from "../dist/address.js";
 
 const url = "https://gate.example.com";
 
@@ -79,10 +79,10 @@ describe("settings", () => {
   });
 
   it("an address differs in case and in the form of its domain", () => {
-    assert(isSamePerson(" Alice@Bücher.example ", "alice@xn--bcher-kva.example"));
-    assert(isSamePerson("alice@Example.123", "alice@example.123"), "to a URL, an IP address that is wrong");
-    assert(!isSamePerson("alice@example.com", "alice@example.org"));
-    assert(!isSamePerson("alice", "alice"));
+    assert(isSameAddress(" Alice@Bücher.example ", "alice@xn--bcher-kva.example"));
+    assert(isSameAddress("alice@Example.123", "alice@example.123"), "to a URL, an IP address that is wrong");
+    assert(!isSameAddress("alice@example.com", "alice@example.org"));
+    assert(!isSameAddress("alice", "alice"));
   });
 });
 

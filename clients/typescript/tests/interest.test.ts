@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { flush, Gate, gated, Undecided } from "human-oversight";
+import { flush, Gate, gated, toolCall, Undecided } from "human-oversight";
 import { MockGate } from "human-oversight/mock";
 
 const SETTINGS = { agent: "UserManagerAgent", action: "Delete User Account", correlationId: "call-1" };
@@ -103,6 +103,28 @@ it("a call under the same name that fails leaves the request to the first", asyn
   assert.equal(await withdrawals(), 0);
   await abortFirst();
   assert.equal(await withdrawals(), 1);
+});
+
+it("without a name, Undecided says that the call would ask people again", async () => {
+  const { gate, calls } = slow();
+  const { correlationId, ...unnamed } = SETTINGS;
+  const run = (settings: { correlationId?: string }) =>
+    gated({ ...unnamed, ...settings, gate, waitSeconds: 0 }, () => "ran")({});
+  const again = { name: "Undecided", message: /Call again later with exactly the same arguments\.$/ };
+  const notAgain = { name: "Undecided", message: /Do not call again: .* asks people again\./ };
+  for (let time = 1; time <= 2; time++) {
+    await assert.rejects(run({}), notAgain);
+    await assert.rejects(run({ correlationId }), again);
+    await assert.rejects(
+      toolCall(["call 2"], () => run({})),
+      again,
+    );
+  }
+  const action = gate.action(unnamed);
+  const pending = await action.submit({});
+  await assert.rejects(pending.claim({ waitSeconds: 0 }), notAgain);
+  await assert.rejects(action.resume(pending.handle, {}).claim({ waitSeconds: 0 }), again);
+  assert(!calls.includes("withdraw"));
 });
 
 it("a call that comes back and fails leaves its request open", async () => {

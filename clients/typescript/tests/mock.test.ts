@@ -110,4 +110,13 @@ describe("a mock", () => {
     assert.match(String(refused), /The request is larger than the gate takes\.$/);
     assert.deepEqual(requests, []);
   });
+
+  it("refuses a body that is nested deeper than the gate reads", async () => {
+    const { gate, requests } = new MockGate();
+    let deep: unknown = 0;
+    for (let level = 0; level < 63; level++) deep = [deep]; // as deep as parameters may be by themselves
+    const submitted = gate.action(SETTINGS).submit({ deep });
+    await assert.rejects(submitted, { reason: "invalid", message: /The body is refused: .* 64 levels/ });
+    assert.deepEqual(requests, []);
+  });
 });

@@ -190,19 +190,23 @@ it("a request that no gate took is withdrawn without a line", async () => {
   assert.doesNotMatch(lines.join(), /withdrawn/);
 });
 
-it("an approval that only this clock takes for lapsed is no timeout", async (test) => {
-  const mock = new MockGate();
-  const now = Date.now.bind(Date);
-  const { gate } = behind(mock, (call) => {
-    if (call === "status") test.mock.method(Date, "now", () => now() + 7_200_000);
-    return undefined;
+for (const [since, outcome] of [
+  ["status", undefined],
+  ["claim", "ExecutionFailed"],
+])
+  it(`an approval that only this clock takes for lapsed after the ${since} is no timeout`, async (test) => {
+    const mock = new MockGate();
+    const now = Date.now.bind(Date);
+    const { gate } = behind(mock, (call) => {
+      if (call === since) test.mock.method(Date, "now", () => now() + 7_200_000);
+      return undefined;
+    });
+    await assert.rejects(
+      gate.action(SETTINGS).run({}, () => "ran"),
+      (error) => error instanceof Refused && error.reason === "unverified" && /clock/.test(error.detail ?? ""),
+    );
+    assert.deepEqual(mock.outcomes, [outcome]);
   });
-  await assert.rejects(
-    gate.action(SETTINGS).run({}, () => "ran"),
-    (error) => error instanceof Refused && error.reason === "unverified" && /clock/.test(error.detail ?? ""),
-  );
-  assert.deepEqual(mock.outcomes, [undefined]);
-});
 
 it("what is pending past its deadline is withdrawn, unless it is detached", async () => {
   const mock = new MockGate();

@@ -17,6 +17,7 @@ import {
   type Key,
 } from "human-oversight/receipts";
 import { toCanonical } from "../dist/parameters.js";
+import { GIVEN_UP, NOT_RUN } from "../dist/permit.js";
 import { parseStrict, StrictJsonError, type Json } from "../dist/strict-json.js";
 import { read } from "./repository.js";
 
@@ -91,6 +92,14 @@ describe("handles.json", () => {
       const handle = gate.action({ agent, action: "Delete User Account", correlationId }).prepare();
       assert.deepEqual([handle.id, handle.secret], [id, secret]);
     });
+});
+
+it("reports.json", () => {
+  const { cases } = JSON.parse(read("conformance/reports.json")) as { cases: { begins: string }[] };
+  assert.deepEqual(
+    cases.map(({ begins }) => begins),
+    [NOT_RUN, GIVEN_UP],
+  );
 });
 
 describe("parameters.json", () => {

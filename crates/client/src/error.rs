@@ -118,7 +118,7 @@ impl Error {
     }
 
     /// Whether the same call may succeed later.
-    pub(crate) fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Unreachable { .. }
@@ -129,10 +129,18 @@ impl Error {
         )
     }
 
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    /// How long the gate asks to wait before a retry.
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
+}
+
+/// In one line, and without email addresses, of which problem documents name some.
+pub(crate) fn loggable(text: &str) -> String {
+    let words = text.split_whitespace();
+    let words = words.map(|word| if word.contains('@') { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }

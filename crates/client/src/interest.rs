@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use human_oversight_protocol::types::Withdrawal;
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, loggable};
 use crate::handle::Handle;
 use crate::retry::retry_transient;
 use crate::runtime;
@@ -126,6 +126,9 @@ async fn withdraw(client: Client, handle: Handle) {
         Ok(()) => {}
         // The gate never got it.
         Err(Error::Problem(problem)) if problem.status == 404 => {}
-        Err(error) => tracing::warn!(id, %error, "the request could not be withdrawn"),
+        Err(error) => {
+            let error = loggable(&error.with_causes());
+            tracing::warn!(id, error, "the request could not be withdrawn");
+        }
     }
 }

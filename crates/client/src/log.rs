@@ -1,7 +1,8 @@
-//! The log line of a refusal that no person decided.
+//! The log line of a refusal that neither a person, the policy nor the deadline decided.
 
 use std::io::Write;
 
+use crate::error::loggable;
 use crate::outcome::{Outcome, Reason, Refusal};
 
 impl<T> Outcome<T> {
@@ -14,13 +15,18 @@ impl<T> Outcome<T> {
 }
 
 impl Refusal {
-    /// Writes one line, unless a person or the deadline decided: the caller may get nothing but a value that
+    /// [`Refusal::detail`] in one line, for a log: without email addresses, of which the gate's words name some.
+    pub fn loggable_detail(&self) -> String {
+        self.detail.as_deref().map(loggable).unwrap_or_default()
+    }
+
+    /// Writes one line, unless a person, the policy or the deadline decided: the caller may get nothing but a value that
     /// looks like a rejection.
     pub(crate) fn log(&self) {
         let reason = self.reason;
-        let detail = self.detail.as_deref().map(loggable).unwrap_or_default();
+        let detail = self.loggable_detail();
         match reason {
-            Reason::Rejected | Reason::Timeout | Reason::Cancelled => {}
+            Reason::Rejected | Reason::Denied | Reason::Timeout | Reason::Cancelled => {}
             _ if self.no_one_was_asked() && nothing_is_logged() => {
                 // What cannot be written is lost.
                 let line =
@@ -33,13 +39,6 @@ impl Refusal {
             _ => tracing::warn!(?reason, detail, "not run"),
         }
     }
-}
-
-/// In one line, and without email addresses, of which problem documents name some.
-fn loggable(detail: &str) -> String {
-    let words = detail.split_whitespace();
-    let words = words.map(|word| if word.contains('@') { "…" } else { word });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the program has neither a `tracing` subscriber nor a `log` logger, or has silenced them.

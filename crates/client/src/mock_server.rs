@@ -34,6 +34,8 @@ pub enum Answer {
     AskForChanges(String),
     /// The request expires without a decision. (No time passes.)
     Expire,
+    /// The gate takes no requests: the operator has paused operations.
+    Pause,
     /// The gate is unavailable.
     Unavailable,
 }
@@ -55,6 +57,8 @@ pub(crate) struct MockServer {
 struct State {
     requests: Vec<NewApproval>,
     approvals: HashMap<String, Approval>,
+    /// The nonces of the claims that were granted, by the ids of their requests.
+    nonces: HashMap<String, String>,
 }
 
 impl MockServer {
@@ -113,8 +117,12 @@ impl MockServer {
             return Err(invalid(vec![FieldError { pointer, detail }]));
         }
         let answer = (self.policy)(request);
-        if answer == Answer::Unavailable {
-            return Err(problem(503, "unavailable", "The mock is unavailable."));
+        match answer {
+            Answer::Pause => return Err(problem(403, "paused", "The mock is paused.")),
+            Answer::Unavailable => {
+                return Err(problem(503, "unavailable", "The mock is unavailable."));
+            }
+            _ => {}
         }
         let approval = self.answered(request, answer);
         // Locked only now: the policy may read earlier requests.
@@ -172,7 +180,7 @@ impl MockServer {
             Answer::Approve => Some((Status::Approved, Decision::Approved, None)),
             Answer::Reject(comment) => Some((Status::Rejected, Decision::Rejected, Some(comment))),
             Answer::AskForChanges(_) => Some((Status::Rejected, Decision::Rejected, None)),
-            Answer::Expire | Answer::Unavailable => None,
+            Answer::Expire | Answer::Pause | Answer::Unavailable => None,
         };
         if let Some((status, decision, comment)) = decided {
             approval.status = status;
@@ -196,13 +204,22 @@ impl MockServer {
                 _ => None,
             }
         })?;
-        approval.permit = self.permit(&approval, &claim.nonce);
+        let nonce = claim.nonce.clone();
+        approval.permit = self.permit(&approval, &nonce);
+        self.state().nonces.insert(id.to_owned(), nonce);
         Ok(approval)
     }
 
     pub(crate) fn outcome(&self, id: &str, report: &Report) -> Result<Approval, Error> {
-        let Report { status, error, .. } = report;
-        self.update(id, |_| Some((*status, error.clone())))
+        let granted = self.state().nonces.get(id).cloned();
+        if granted.is_some() && report.nonce.is_some() && report.nonce != granted {
+            let why = "The approval was granted to another claim.";
+            return Err(problem(409, "conflict", why));
+        }
+        self.update(id, |approval| {
+            approval.execution.as_ref()?;
+            Some((report.status, report.error.clone()))
+        })
     }
 
     /// Refused always: no request is ever pending.

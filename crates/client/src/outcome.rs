@@ -159,10 +159,6 @@ impl Refusal {
         Self::with_detail(Reason::Unverified, what.to_string())
     }
 
-    pub(crate) fn lapsed() -> Self {
-        Self::with_detail(Reason::Timeout, "the approval lapsed before it was claimed")
-    }
-
     pub(crate) fn from_status(approval: &Approval) -> Self {
         let rules = approval.policy.as_ref().map(|policy| policy.rules.clone());
         Self {
@@ -212,7 +208,9 @@ impl Refusal {
     fn from_execution(approval: &Approval) -> Self {
         let execution = approval.execution.as_ref().map(|it| it.status);
         match execution {
-            Some(ExecutionStatus::Lapsed) => Self::lapsed(),
+            Some(ExecutionStatus::Lapsed) => {
+                Self::with_detail(Reason::Timeout, "the approval lapsed before it was claimed")
+            }
             Some(ExecutionStatus::Revoked) => Self::new(Reason::Revoked),
             execution => Self {
                 execution,
@@ -237,8 +235,8 @@ impl Refusal {
         }
     }
 
-    /// A call failed before the gate can have accepted a request.
-    pub(crate) fn before_submit(error: Error) -> Self {
+    /// The refusal for a call that failed before the gate can have accepted a request.
+    pub fn before_submit(error: Error) -> Self {
         let reason = match &error {
             Error::Unreachable { .. } | Error::Unavailable { .. } => Reason::Unreachable,
             Error::Tls { .. } | Error::NoToken(_) | Error::InvalidResponse(_) => {

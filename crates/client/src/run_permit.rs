@@ -4,6 +4,7 @@ use std::future::Future;
 use human_oversight_protocol::types::{ERROR_CHARS, ExecutionStatus, GIVEN_UP, NOT_RUN, Report};
 
 use crate::client::Client;
+use crate::error::loggable;
 use crate::handle::Handle;
 use crate::outcome::Refusal;
 use crate::retry::retry_transient;
@@ -130,7 +131,8 @@ impl Permit {
         };
         Some(runtime::spawn(async move {
             if let Err(error) = retry_transient(|| client.outcome(&id, &report)).await {
-                tracing::warn!(id, %error, "the outcome could not be reported");
+                let error = loggable(&error.with_causes());
+                tracing::warn!(id, error, "the outcome could not be reported");
             }
         }))
     }

@@ -84,14 +84,7 @@ impl Action {
         };
         match claims.permit(run, now() - i64::from(CLOCK_LEEWAY_SECONDS)) {
             Ok(()) => {}
-            // The gate would say that it has lapsed.
-            Err(NotPermitted::Lapsed) if approval.execution.is_none() => {
-                return unverified(
-                    "by this machine's clock the approval has lapsed, and by the gate's it can be used: this clock may \
-                     be ahead",
-                );
-            }
-            Err(NotPermitted::Lapsed) => return Err(Refusal::lapsed()),
+            Err(NotPermitted::Lapsed) => return Err(lapsed_here()),
             Err(other) => return Err(Refusal::unverified(other)),
         }
         // Where the gate's policy says who must agree, the receipt says so, and by which votes.
@@ -147,10 +140,17 @@ impl Action {
                 comment: signed_comment(approval, &decision),
                 approver: decision.approver,
             }),
-            Err(NotGranted::Expired) => Err(Refusal::lapsed()),
+            Err(NotGranted::Expired) => Err(lapsed_here()),
             Err(other) => Err(Refusal::unverified(other)),
         }
     }
+}
+
+/// The gate still takes the approval for valid, or has granted the claim of it.
+fn lapsed_here() -> Refusal {
+    Refusal::unverified(
+        "by this machine's clock the approval has lapsed, and by the gate's it has not: this clock may be ahead",
+    )
 }
 
 /// The comment, unless it is another than the receipt covers.

@@ -4,9 +4,12 @@
 #![cfg(feature = "macros")]
 
 use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
-use human_oversight_client::approval_gate;
+use human_oversight_client::{approval_gate, flush_blocking};
 
 const DENIED: &str = "DENIED: User deletion was not approved.";
 
@@ -49,6 +52,7 @@ fn call_without_settings() {
         _ => {}
     }
     assert_eq!(delete_user("1"), DENIED);
+    flush_blocking();
 }
 
 fn call_with(logger: &str, settings: &[(&str, &str)]) -> Output {
@@ -106,4 +110,50 @@ fn a_claim_key_that_is_none_is_logged_without_its_text() {
         assert!(logged.contains(why), "{logged}");
         assert!(!logged.contains(wrong), "{logged}");
     }
+}
+
+/// Answers one call as a front might that has a page in the place of the gate's answer to a submit, and refuses the
+/// withdrawal.
+fn answer(stream: TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(&stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        (reader.read_line(&mut head).ok()? > 0).then_some(())?;
+    }
+    let lengths = head.lines().filter_map(|line| line.split_once(": "));
+    let mut lengths = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = lengths
+        .next()
+        .map_or(0, |(_, length)| length.parse().unwrap());
+    reader.read_exact(&mut vec![0; length]).ok()?;
+    let key = r#"{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let (status, body) = match head.split(['/', ' ']).nth(3)? {
+        "keys" => (200, format!(r#"{{"keys":[{key}],"issuers":["https://gate.example.com"]}}"#)),
+        "submit" => (200, "<html>".to_owned()),
+        _ => (
+            409,
+            r#"{"type":"urn:human-oversight:problem:conflict","title":"No","status":409,"detail":"alice@example.com decided","invocationId":""}"#
+                .to_owned(),
+        ),
+    };
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    (&stream).write_all((head + &body).as_bytes()).ok()
+}
+
+#[test]
+fn a_withdrawal_that_is_refused_is_logged_without_an_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || listener.incoming().flatten().map(answer).for_each(drop));
+    let settings = [("HO_URL", &*url), ("APPROVER_EMAILS", "alice@example.com")];
+    let output = call_with("tracing", &settings);
+    let logged = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{logged}");
+    let mut lines = logged.lines();
+    let line = lines.find(|line| line.contains("the request could not be withdrawn"));
+    let line = line.expect(&logged);
+    assert!(line.contains("No: … decided (409)"), "{line}");
+    assert!(!logged.contains("alice@"), "{logged}");
 }

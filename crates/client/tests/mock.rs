@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use human_oversight_client::mock::{Answer, MockGate};
-use human_oversight_client::types::{ExecutionStatus, NewApproval};
+use human_oversight_client::types::{Approval, Claim, ExecutionStatus, NewApproval, Report};
 use human_oversight_client::{Action, Error, Gate, Handle, Outcome, Reason, approval_gate};
 use serde_json::{Value, json};
 
@@ -70,6 +70,53 @@ async fn taken_by_another_request(action: &Action) {
     }
 }
 
+/// As the gate does.
+#[tokio::test]
+async fn a_mock_takes_a_report_of_the_claim_that_it_granted_alone() {
+    let mock = MockGate::new(|request| match &*request.action_description {
+        "Delete" => Answer::Approve,
+        _ => Answer::Reject("No.".to_owned()),
+    });
+    let gate = mock.gate().approvers(["alice@example.com"]);
+    let client = gate.client().clone();
+    let report = |nonce: Option<&str>| Report {
+        status: ExecutionStatus::ExecutionFailed,
+        error: None,
+        nonce: nonce.map(str::to_owned),
+        secret: None,
+    };
+    let is_refused = |answer: Result<Approval, Error>| matches!(answer, Err(Error::Problem(it)) if it.status == 409);
+    for (action, is_granted) in [("Delete", true), ("Keep", false)] {
+        let pending = gate.action(action).submit(&json!({})).await.unwrap();
+        let id = pending.handle().id.clone();
+        assert!(
+            is_refused(client.outcome(&id, &report(None)).await),
+            "{action}"
+        );
+        let claim = Claim {
+            nonce: "granted".to_owned(),
+            secret: None,
+        };
+        assert_eq!(client.claim(&id, &claim).await.is_ok(), is_granted);
+        assert!(is_refused(
+            client.outcome(&id, &report(Some("another"))).await
+        ));
+        let reported = client.outcome(&id, &report(Some("granted"))).await;
+        assert_eq!(reported.is_ok(), is_granted);
+    }
+}
+
+#[tokio::test]
+async fn a_mock_can_be_paused() {
+    let gate = Gate::policy(|_| Answer::Pause).approvers(["alice@example.com"]);
+    let outcome = gate.action("Delete").run(&json!({}), async |_| "ran").await;
+    let Outcome::Refused(refusal) = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(refusal.reason, Reason::Paused);
+    assert_eq!(outcome.executed_or("refused"), "refused");
+}
+
 #[tokio::test]
 async fn a_mock_grants_a_claim_once_and_for_the_same_parameters() {
     let gate = Gate::policy(|_| Answer::Approve);
@@ -91,10 +138,8 @@ async fn a_mock_grants_a_claim_once_and_for_the_same_parameters() {
         .await;
     assert_eq!(other.into_result().unwrap_err().reason, Reason::Unverified);
     let params = json!({"user_id": "1"});
-    assert_eq!(
-        once.run(&params, async |_| "ran").await,
-        Outcome::Executed("ran")
-    );
+    let outcome = once.run(&params, async |_| "ran").await;
+    assert_eq!(outcome.executed_or("refused"), "ran");
     let again = action.resume(handle).run(&params, async |_| "ran").await;
     assert!(again.into_result().is_err(), "once is enough");
     let failed = action

@@ -5,7 +5,8 @@ use human_oversight_protocol::parameters::hex;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// A key of 32 bytes, written as 64 hexadecimal digits.
+/// A key of 32 bytes, written as 64 hexadecimal digits. The HMAC has the bytes as its key; that of the clients' handles, under
+/// the same setting, has the digits, and none of its handles is used here.
 pub(crate) struct ClaimKey(hmac::Key);
 
 #[derive(Debug, thiserror::Error)]

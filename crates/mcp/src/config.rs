@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use human_oversight_client::Gate;
-use human_oversight_protocol::types::{ACTION_CHARS, AGENT_BYTES, AGENT_CHARS};
+use human_oversight_protocol::types::{ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, TIMEOUT_SECONDS};
 use serde::Deserialize;
 use serde::de::Error;
 use serde_json::Map;
@@ -170,9 +170,11 @@ fn timeout<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     let timeout = span::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)?;
-    // The limits of the gate.
-    if !(Duration::from_secs(10)..=Duration::from_secs(30 * 86_400)).contains(&timeout) {
-        return Err(D::Error::custom("must be from 10s to 30d"));
+    if !TIMEOUT_SECONDS.contains(&timeout.as_secs()) {
+        let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end() / 86_400);
+        return Err(D::Error::custom(format!(
+            "must be from {least}s to {most}d"
+        )));
     }
     Ok(Some(timeout))
 }

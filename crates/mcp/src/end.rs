@@ -93,16 +93,12 @@ pub(crate) fn log_unclear((error, _): &(CallError, bool)) {
     }
 }
 
-/// One line for the operator, where no person decided.
+/// One line for the operator, where neither a person, the policy nor the deadline decided.
 pub(crate) fn log_refusal(refusal: &Refusal) {
     match refusal.reason {
         Reason::Rejected | Reason::Denied | Reason::Timeout | Reason::Cancelled => {}
         reason => {
-            // Without email addresses, which problem documents name.
-            let detail = refusal.detail.as_deref().unwrap_or_default();
-            let words = detail.split_whitespace();
-            let words = words.map(|word| if word.contains('@') { "…" } else { word });
-            let detail = words.collect::<Vec<_>>().join(" ");
+            let detail = refusal.loggable_detail();
             match wrong_setting(refusal) {
                 Some(setting) => tracing::error!(
                     setting,

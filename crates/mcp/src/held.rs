@@ -4,7 +4,7 @@
 //! No one is asked, and nothing is claimed or run, without a call that waits.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use human_oversight_client::types::{Approval, ExecutionStatus, NOT_RUN, Status};
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::call::Meta;
 use crate::end::{End, Ended, log_refusal};
+use crate::lock::lock;
 use crate::request::{Generation, Request};
 use crate::server::Server;
 
@@ -280,8 +281,7 @@ impl HeldCalls {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic cannot leave it half-written.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

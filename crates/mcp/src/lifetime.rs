@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use human_oversight_client::{Gate, flush};
+use human_oversight_client::{Gate, Refusal, flush};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
@@ -138,9 +138,11 @@ async fn wait(
 
 /// Finds wrong settings early. Tools that need no approval can be used all the same.
 async fn check(gate: Gate) {
-    if gate.check().await.is_err() {
+    if let Err(error) = gate.check().await {
+        let detail = Refusal::before_submit(error).loggable_detail();
         tracing::error!(
-            "the gate does not answer, or not as it should: held calls are refused until it does (HO_URL, HO_KEY)"
+            detail,
+            "the gate does not answer, or not as it should: held calls are refused until it does"
         );
     }
 }

@@ -1,9 +1,9 @@
 //! A proxy between an MCP client and a tool server: a tool runs only after a person approved exactly these arguments.
 //!
 //! It stands where the server stood: client and server speak through it over standard input and output, and everything but
-//! held calls passes byte for byte. So it reads lines and keeps them as bytes. The types of the crate `rmcp` would write
-//! what they read in another way, and each knows the revisions of its own time; of JSON-RPC the proxy needs a method, an id
-//! and the parameters of one request.
+//! held calls passes byte for byte, or with additions where the proxy offers tasks. So it reads lines and keeps them as
+//! bytes. The types of the crate `rmcp` would write what they read in another way, and each knows the revisions of its own
+//! time. The proxy reads nine methods of the client, and adds to three answers of the server.
 //!
 //! # Map
 //!
@@ -11,6 +11,7 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | `lock` | locks that outlive a panic |
 //! | `span` | spans of time such as `45s` |
 //! | `line` | texts in one line |
 //! | `pattern` | names of tools with `*` |
@@ -63,6 +64,7 @@ mod id;
 mod lenient;
 mod lifetime;
 mod line;
+mod lock;
 mod members;
 mod message;
 mod output;

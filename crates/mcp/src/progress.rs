@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::json;
@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::call::Meta;
 use crate::held::Stage;
 use crate::id::Id;
+use crate::lock::lock;
 use crate::members::Members;
 use crate::output::Output;
 use crate::words;
@@ -125,8 +126,7 @@ impl Tokens {
     }
 
     fn tokens(&self) -> MutexGuard<'_, HashMap<Id, Arc<Reported>>> {
-        // A panic cannot leave it half-written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use human_oversight_client::Gate;
@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::end::log_unclear;
 use crate::held::{HeldCalls, Joined, Stage};
 use crate::id::Id;
+use crate::lock::lock;
 use crate::message::{
     Asked, Invalid, Line, Part, TaskRequest, ToolCall, invalid_line, read_line, refuse_batch,
 };
@@ -382,9 +383,4 @@ impl Proxy {
     fn callers(&self) -> MutexGuard<'_, HashMap<Id, oneshot::Sender<()>>> {
         lock(&self.callers)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic cannot leave it half-written.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

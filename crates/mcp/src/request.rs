@@ -42,6 +42,9 @@ const LONG_POLL: Duration = Duration::from_secs(25);
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
+/// The longest pause that a gate that is not available can ask for: a decision is not missed for more.
+const MAX_ASKED_PAUSE: Duration = Duration::from_secs(60);
+
 /// How long a gate is called that does not answer whether the call is known to it.
 const OUTAGE: Duration = Duration::from_secs(30);
 
@@ -82,6 +85,8 @@ impl Request {
     ) -> Result<(u32, Option<Approval>), Refusal> {
         let started = Instant::now();
         let mut pause = MIN_PAUSE;
+        // Then what answers otherwise stands before the gate.
+        let has_answered = known.is_some();
         loop {
             let found = match known {
                 Some(Generation::Used(used)) => self.status(used).await.map(|it| (used, it)),
@@ -90,15 +95,18 @@ impl Request {
             };
             match found {
                 Err(error)
-                    if (is_transient(&error) || is_of_a_front(&error, known))
+                    if error.is_transient()
+                        && (has_answered || !may_be_set_wrongly(&error))
                         && started.elapsed() + pause < OUTAGE =>
                 {
                     on_outage();
                     sleep(pause).await;
                     pause = (pause * 2).min(MAX_PAUSE);
                 }
-                Err(error) if is_of_a_front(&error, known) => return Err(error.into()),
-                found => return found.map_err(not_asked),
+                Err(error) if has_answered && may_be_set_wrongly(&error) => {
+                    return Err(error.into());
+                }
+                found => return found.map_err(Refusal::before_submit),
             }
         }
     }
@@ -146,16 +154,7 @@ impl Request {
                     }
                     pause
                 }
-                Err(Error::Unavailable {
-                    retry_after: Some(pause),
-                    ..
-                }) => pause,
-                // The gate has the request, so what answers otherwise stands before it.
-                Err(error)
-                    if is_transient(&error) || matches!(error, Error::InvalidResponse(_)) =>
-                {
-                    (pause * 2).min(MAX_PAUSE)
-                }
+                Err(error) if error.is_transient() => pause_after(&error, pause),
                 Err(error) => return Err(error.into()),
             };
             sleep(pause).await;
@@ -248,23 +247,35 @@ fn is_unread(approval: &Approval) -> bool {
     ended_at.is_some_and(|at| OffsetDateTime::now_utc() - at < UNREAD)
 }
 
-fn is_transient(error: &Error) -> bool {
-    matches!(error, Error::Unreachable { .. } | Error::Unavailable { .. })
+/// Whether the address or a setting may be wrong, if the gate has never answered.
+fn may_be_set_wrongly(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidResponse(_) | Error::Tls { .. } | Error::NoToken(_)
+    )
 }
 
-/// Whether the gate has answered before, so that what answers otherwise stands before it.
-fn is_of_a_front(error: &Error, known: Option<Generation>) -> bool {
-    known.is_some() && matches!(error, Error::InvalidResponse(_))
+/// The pause before the next call, which comes after the last pause.
+fn pause_after(error: &Error, last: Duration) -> Duration {
+    match error.retry_after() {
+        Some(asked) => asked.min(MAX_ASKED_PAUSE),
+        None => (last * 2).min(MAX_PAUSE),
+    }
 }
 
-/// The refusal for an error before the gate can have known of the request.
-fn not_asked(error: Error) -> Refusal {
-    let reason = match &error {
-        Error::Unreachable { .. } | Error::Unavailable { .. } => Reason::Unreachable,
-        Error::Tls { .. } | Error::NoToken(_) | Error::InvalidResponse(_) => Reason::Misconfigured,
-        _ => return error.into(),
-    };
-    let mut refusal = Refusal::new(reason);
-    refusal.detail = Some(error.to_string());
-    refusal
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_is_not_missed_for_what_a_host_asks_for() {
+        for (asked, seconds) in [(Some(900), 60), (Some(15), 15), (None, 10)] {
+            let error = Error::Unavailable {
+                status: 503,
+                retry_after: asked.map(Duration::from_secs),
+            };
+            let pause = pause_after(&error, MAX_PAUSE);
+            assert_eq!(pause, Duration::from_secs(seconds));
+        }
+    }
 }

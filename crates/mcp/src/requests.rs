@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde_json::value::RawValue;
 
 use crate::id::Id;
+use crate::lock::lock;
 use crate::members::{fold, outermost};
 use crate::message::Asked;
 
@@ -74,8 +75,7 @@ impl Requests {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic cannot leave it half-written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use human_oversight_protocol::parameters::Parameters;
 use serde_json::value::RawValue;
@@ -19,6 +19,7 @@ use crate::call::{Meta, run_line, task_result_line};
 use crate::claim_key::random_hex;
 use crate::end::Lost;
 use crate::id::Id;
+use crate::lock::lock;
 use crate::members::has_doubles;
 
 /// What only the proxy needs of the environment.
@@ -198,11 +199,6 @@ impl Server {
     fn runs(&self) -> MutexGuard<'_, Runs> {
         lock(&self.runs)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic cannot leave it half-written.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A line of JSON that reads the same in each encoding that a server may take its input for, and has no other end of a

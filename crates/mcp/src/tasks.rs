@@ -3,7 +3,7 @@
 //! Tasks of the server are the server's: their ids are others.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::answer::{Answer, answer, error};
 use crate::call::{Meta, TaskForm};
 use crate::claim_key::random_hex;
+use crate::lock::lock;
 use crate::members::Members;
 use crate::message::TaskMethod;
 use crate::task::Task;
@@ -49,7 +50,7 @@ impl Tasks {
         Ok(task)
     }
 
-    /// Answers a request about a task. There is no answer if the client no longer wants the result.
+    /// Answers a request about a task.
     pub(crate) async fn answer(&self, id: &str, method: TaskMethod) -> Answer {
         let Some(task) = self.state().get(id).cloned() else {
             return error(
@@ -101,8 +102,7 @@ impl Tasks {
     }
 
     fn state(&self) -> MutexGuard<'_, HashMap<String, Arc<Task>>> {
-        // A panic cannot leave it half-written.
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(&self.0);
         let now = OffsetDateTime::now_utc();
         tasks.retain(|_, task| now < task.lives_until());
         tasks

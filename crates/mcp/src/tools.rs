@@ -2,12 +2,13 @@
 //! as such, and nothing else depends on it but the way in which the server is asked.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::lenient;
+use crate::lock::lock;
 
 #[derive(Default)]
 pub(crate) struct Tools(Mutex<State>);
@@ -80,8 +81,7 @@ impl Tools {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic cannot leave it half-written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

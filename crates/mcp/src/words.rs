@@ -1,6 +1,6 @@
 //! What a model reads of a call that was held, unless the tool itself answers.
 
-use human_oversight_client::types::{Approval, ExecutionStatus, GIVEN_UP, NOT_RUN};
+use human_oversight_client::types::{Approval, ExecutionStatus, GIVEN_UP, NOT_RUN, Status};
 use human_oversight_client::{Reason, Refusal};
 use serde_json::{Value, json};
 
@@ -135,10 +135,11 @@ fn refused(refusal: &Refusal, approval: Option<&Approval>) -> Words {
 
 fn refusal_words(refusal: &Refusal, approval: Option<&Approval>) -> (&'static str, String) {
     let again = "Call again only if it is still needed: people are then asked again.";
-    let is_lapsed = execution(approval).0 == Some(ExecutionStatus::Lapsed);
+    // By the last answer before the claim.
+    let was_approved = approval.is_some_and(|it| it.status == Status::Approved);
     match refusal.reason {
         Reason::Rejected => ("rejected", rejected(refusal)),
-        Reason::Timeout if is_lapsed || refusal.detail.is_some() => {
+        Reason::Timeout if was_approved => {
             let text =
                 format!("Not run: it was approved, but nothing called to run it in time. {again}");
             ("lapsed", text)
@@ -329,6 +330,23 @@ mod tests {
                 result["_meta"]["human-oversight/approval"]["status"],
                 status
             );
+        }
+    }
+
+    #[test]
+    fn only_what_was_approved_has_lapsed() {
+        let mut approval = json!({
+            "id": "YQ.b", "correlationId": "b", "agentName": "a", "actionDescription": "Call", "parametersDigest": "",
+            "requestTimestamp": "", "expiresAt": "", "notifications": [], "deliverable": "ok", "statusUrl": "",
+        });
+        for (status, expected) in [("Timeout", "expired"), ("Approved", "lapsed")] {
+            approval["status"] = status.into();
+            let approval = serde_json::from_value(approval.clone()).unwrap();
+            for detail in [None, Some("why".to_owned())] {
+                let mut refusal = Refusal::new(Reason::Timeout);
+                refusal.detail = detail;
+                assert_eq!(refused(&refusal, Some(&approval)).status, expected);
+            }
         }
     }
 

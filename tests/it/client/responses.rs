@@ -338,3 +338,29 @@ async fn an_approval_that_has_lapsed_by_the_agents_clock_alone_names_the_clock()
     assert!(detail.contains("this clock may be ahead"), "{detail}");
     assert!(gate.status(&id).await.execution.is_none());
 }
+
+/// As where a person decides while the deadline passes: the status is provisional, and the claim settles it.
+#[tokio::test]
+async fn nor_is_one_a_timeout_that_has_lapsed_by_it_after_the_claim() {
+    let gate = TestGate::start().await;
+    gate.back(Duration::from_secs(2 * 3_600));
+    let altering = alter_responses(&gate, |path, status, body| {
+        if !path.starts_with("/api/status/") {
+            return (status, body);
+        }
+        let mut answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        answer["status"] = json!("Timeout");
+        (status, answer.to_string().into_bytes())
+    });
+    let action = altering.await.action("Delete User Account");
+    let action = action.timeout(Duration::from_secs(86_400));
+    let pending = action.submit(&user()).await.unwrap();
+    let id = pending.handle().id.clone();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let refusal = refusal(pending.run(&user(), must_not_run).await);
+    assert_eq!(refusal.reason, Reason::Unverified, "{refusal:?}");
+    let detail = refusal.detail.unwrap();
+    assert!(detail.contains("this clock may be ahead"), "{detail}");
+    let execution = gate.status(&id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
+}

@@ -1,5 +1,6 @@
 """Addresses: the gate's, and those of people."""
 
+import re
 from ipaddress import ip_address
 
 import httpx
@@ -42,11 +43,16 @@ def is_loopback(url: httpx.URL) -> bool:
         return url.host == "localhost"
 
 
-def is_same_person(requested: str, signed: str) -> bool:
+def is_same_address(requested: str, signed: str) -> bool:
     """Compares addresses without regard to case, and domains as the gate signs them (UTS 46): an agent may name one in
     Unicode, or with characters that no one sees."""
     ascii_form = _to_ascii(requested)
     return ascii_form is not None and ascii_form == _to_ascii(signed)
+
+
+def to_person(address: str) -> str:
+    """A name that is equal for all addresses of one person: without regard to case and `+tag`."""
+    return re.sub(r"\+.*(?=@)", "", address.lower(), flags=re.DOTALL)
 
 
 def _to_ascii(address: str) -> str | None:

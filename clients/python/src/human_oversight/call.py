@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from .action import Action
 from .parameters import Parameters
-from .permit import Permit
+from .permit import NOT_RUN, Permit
 from .refusal import unverified
 
-_CHANGED = "not run: the parameters changed while the decision was awaited"
+_CHANGED = f"{NOT_RUN}: the parameters changed while the decision was awaited"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from . import loop
 from .connection import Connection
 from .errors import GateError, ProblemError
+from .logs import loggable
 from .proof import Run
 from .retry import retry_transient
 
@@ -84,4 +85,4 @@ class Interest:
         except GateError as error:
             if isinstance(error, ProblemError) and error.status == 404:
                 return
-            _log.warning("the request %s could not be withdrawn: %s", handle.id, error)
+            _log.warning("the request %s could not be withdrawn: %s", handle.id, loggable(str(error)))

@@ -1,4 +1,4 @@
-"""The log line of a refusal that no person decided."""
+"""What the client logs."""
 
 import logging
 
@@ -17,9 +17,9 @@ def log_refusal(refused: Refused) -> None:
     level, what = logging.WARNING, "not run"
     if refused.no_one_was_asked:
         level, what = logging.ERROR, "not run, and no one was asked"
-    _log.log(level, "%s: %s: %s", what, refused.reason.value, _loggable(refused.detail or ""))
+    _log.log(level, "%s: %s: %s", what, refused.reason.value, loggable(refused.detail or ""))
 
 
-def _loggable(detail: str) -> str:
+def loggable(detail: str) -> str:
     """In one line, and without email addresses, of which problem documents name some."""
     return " ".join("…" if "@" in word else word for word in detail.split())

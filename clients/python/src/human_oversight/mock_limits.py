@@ -7,7 +7,7 @@ from typing import Any
 
 import rfc8785
 
-from .address import is_same_person
+from .address import is_same_address, to_person
 
 _LOCAL = r"(?=[^@]{1,64}@)[\w#$&'*+?^~-]+(?:\.[\w#$&'*+?^~-]+)*"
 _LABEL = r"[a-zA-Z0-9\x80-\U0010ffff](?:[a-zA-Z0-9\x80-\U0010ffff-]*[a-zA-Z0-9\x80-\U0010ffff])?"
@@ -58,9 +58,9 @@ def _of_people(approvers: list[str], on_behalf_of: str | None) -> Iterator[str]:
     for at, address in enumerate(approvers):
         if not _is_address(address):
             yield f"/approverEmails/{at} must be a plain email address"
-        if any(is_same_person(_person(address), _person(other)) for other in approvers[:at]):
+        if any(is_same_address(to_person(address), to_person(other)) for other in approvers[:at]):
             yield f"/approverEmails/{at} is named twice"
-        if on_behalf_of is not None and is_same_person(_person(on_behalf_of), _person(address)):
+        if on_behalf_of is not None and is_same_address(to_person(on_behalf_of), to_person(address)):
             yield f"/approverEmails/{at} is the person the agent acts for, who cannot approve"
     if on_behalf_of is not None and not _is_address(on_behalf_of):
         yield "/onBehalfOf must be a plain email address"
@@ -68,8 +68,3 @@ def _of_people(approvers: list[str], on_behalf_of: str | None) -> Iterator[str]:
 
 def _is_address(text: str) -> bool:
     return len(text) <= 254 and _ADDRESS.fullmatch(text.strip()) is not None
-
-
-def _person(address: str) -> str:
-    """The address without its `+tag`, with which it is the same person's."""
-    return re.sub(r"\+[^@]*@", "@", address)

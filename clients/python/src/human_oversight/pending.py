@@ -144,7 +144,7 @@ class Pending:
         try:
             proof = self._run.verify_claim(approval, nonce, await self._keys(approval))
         except Refused:
-            await report_not_run(self._connection, self.handle, nonce, "not run: the approval could not be verified")
+            await report_not_run(self._connection, self.handle, nonce, "the approval could not be verified")
             raise
         return Permit(self._connection, self.handle, proof)
 
@@ -168,7 +168,7 @@ class Pending:
                 if refused is None or refused.status != 409:
                     if may_be_granted or refused is None:
                         # Without a report a claim that was granted would end as unknown.
-                        why = "not run: the answer to the claim was lost"
+                        why = "the answer to the claim was lost"
                         await report_not_run(self._connection, self.handle, nonce, why)
                     raise after_submit(error) from None
             approval = await self._settled()

@@ -11,14 +11,18 @@ from . import loop
 from .connection import Connection
 from .errors import GateError
 from .handle import Handle
+from .logs import loggable
 from .proof import Proof
 
 _log = logging.getLogger("human_oversight")
 
 _MAX_ERROR = 2_000
 
-_GIVEN_UP = "given up while it ran: it may have run, or a part of it"
-_NOT_WAITED_FOR = "not run: nothing waited for the approval any more"
+NOT_RUN, GIVEN_UP = "not run", "given up while it ran"
+"""How the error of a report begins: nothing ran, or the action may have run."""
+
+_GIVEN_UP = f"{GIVEN_UP}: it may have run, or a part of it"
+_NOT_WAITED_FOR = f"{NOT_RUN}: nothing waited for the approval any more"
 
 
 class Permit:
@@ -83,14 +87,15 @@ async def report(connection: Connection, handle: Handle, error: str | None = Non
 async def report_not_run(connection: Connection, handle: Handle, nonce: str, why: str) -> None:
     """Reports that nothing ran under the claim of this nonce. It is not verified that the gate granted this claim and
     no other. Reports of a permit go without the nonce, so that gates of earlier versions take them."""
-    await _report(connection, handle, {"status": "ExecutionFailed", "error": why, "nonce": nonce})
+    body = {"status": "ExecutionFailed", "error": f"{NOT_RUN}: {why}", "nonce": nonce}
+    await _report(connection, handle, body)
 
 
 async def _report(connection: Connection, handle: Handle, body: dict[str, str]) -> None:
     try:
         await connection.post("outcome", handle, **body)
     except GateError as unreported:
-        _log.warning("the outcome of %s could not be reported: %s", handle.id, unreported)
+        _log.warning("the outcome of %s could not be reported: %s", handle.id, loggable(str(unreported)))
 
 
 def _spawn_failure(process: int, connection: Connection, handle: Handle, why: str) -> None:

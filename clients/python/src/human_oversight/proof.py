@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .address import is_same_person
+from .address import is_same_address
 from .approval import Approval
 from .handle import Handle
 from .jws import NotSignedError
@@ -81,7 +81,7 @@ class Run:
         # Where the gate's policy says who must agree, the receipt says so, and by which votes.
         # One of them may have handed their place over.
         first = receipt.decided_for
-        if receipt.rules is None and not any(is_same_person(approver, first) for approver in self.approvers):
+        if receipt.rules is None and not any(is_same_address(approver, first) for approver in self.approvers):
             raise unverified("the receipt names a person who is not an approver")
         return receipt
 

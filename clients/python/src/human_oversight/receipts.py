@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .address import to_person
 from .jws import Key, NotSignedError, verify
 from .parameters import Parameters
 
@@ -37,12 +38,7 @@ class Vote:
     def is_by(self, other: "Vote") -> bool:
         """Whether the same person cast both."""
         is_same_id = self.approver_object_id is not None and self.approver_object_id == other.approver_object_id
-        return is_same_id or self._person() == other._person()
-
-    def _person(self) -> str:
-        """A name that is equal for all addresses of one person: without regard to case and `+tag`."""
-        local, _, domain = self.approver.lower().rpartition("@")
-        return f"{local.split('+', 1)[0]}@{domain}"
+        return is_same_id or to_person(self.approver) == to_person(other.approver)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-program, repository = sys.argv[1:]
+program, repository, scenario = sys.argv[1:]
 sys.path.insert(0, str(Path(repository) / "conformance"))
 
 from run import Gate  # noqa: E402
 
 with tempfile.TemporaryDirectory() as folder:
-    gate = Gate(program, Path(folder))
+    gate = Gate(program, Path(folder), json.loads(scenario))
     print(json.dumps(gate.url), flush=True)
     for line in sys.stdin:
         method, *arguments = json.loads(line)

@@ -24,11 +24,13 @@ export class RealGate {
     private readonly lines: AsyncIterator<string>,
   ) {}
 
-  static async start(): Promise<RealGate> {
+  /** `scenario` is as those of `conformance/scenarios.json`. */
+  static async start(scenario: object = {}): Promise<RealGate> {
     const path = (name: string) => fileURLToPath(new URL(name, REPOSITORY));
     const program = process.env["HO_GATE"] ?? path("target/debug/human-oversight");
     const desk = path("clients/typescript/tests/full/desk.py");
-    const child = spawn("python3", ["-B", desk, program, path(".")], { stdio: ["pipe", "pipe", "inherit"] });
+    const command = ["-B", desk, program, path("."), JSON.stringify(scenario)];
+    const child = spawn("python3", command, { stdio: ["pipe", "pipe", "inherit"] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     return new RealGate(JSON.parse((await lines.next()).value as string) as string, child, lines);
   }

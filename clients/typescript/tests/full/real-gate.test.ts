@@ -124,6 +124,14 @@ it("a program checks its settings", async () => {
   assert.deepEqual(await real.questions(), []);
 });
 
+it("a gate of identities says that it takes no function keys", async () => {
+  const ofIdentities = await RealGate.start({ identity: {} });
+  const gate = connect({ url: ofIdentities.url, key: "the-function-key" });
+  await assert.rejects(gate.check(), /no function keys .* set HO_AUDIENCE/);
+  await assert.rejects(gate.action(settings).submit({}), { reason: "misconfigured" });
+  await ofIdentities.stop();
+});
+
 it("a person who rejects is named", async () => {
   const call = gated({ ...settings, gate: connect(), onRefusal: (refused) => refused }, () => "ran")({});
   await real.decide("reject", "Ask Legal");

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::harness::{Folder, PROXY, SETTINGS, output, proxy, with_server};
+use crate::gate::Gate;
+use crate::harness::{Folder, PROXY, SETTINGS, Session, eventually, output, proxy, with_server};
 
 const NO_GATE: &str = "http://127.0.0.1:9";
 
@@ -156,6 +157,26 @@ fn keygen_prints_a_key_that_the_proxy_takes() {
     let mut command = proxy(NO_GATE, &folder, SETTINGS);
     let (_, code) = output(with_server(command.env("HO_CLAIM_KEY", key), &folder));
     assert_eq!(code, 0);
+}
+
+#[test]
+fn the_log_names_the_setting_for_which_the_gate_is_not_trusted() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let log = folder.path().join("log");
+    let mut command = proxy(&gate.url, &folder, SETTINGS);
+    command.env("HO_ISSUER", "https://other.example.com");
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let _client = Session::spawn(with_server(&mut command, &folder));
+    let line = eventually("a line of the log", || {
+        let text = std::fs::read_to_string(&log).unwrap();
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.contains("held calls are refused until it does"));
+        line.map(str::to_owned)
+    });
+    assert!(
+        line.contains("ERROR") && line.contains("HO_ISSUER"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use human_oversight_protocol::parameters::{Parameters, ParametersError, hex, sha256};
 use human_oversight_protocol::strict_json::{self, StrictError};
+use human_oversight_protocol::types::{GIVEN_UP, NOT_RUN};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -56,6 +57,14 @@ struct CanonicalValue {
     json: String,
     canonical: String,
     utf8: Option<String>,
+}
+
+#[test]
+fn the_errors_of_reports_begin_as_the_vectors_say() {
+    let vectors: Value = read("reports.json");
+    let begins = vectors["cases"].as_array().unwrap().iter();
+    let begins: Vec<&Value> = begins.map(|case| &case["begins"]).collect();
+    assert_eq!(begins, [NOT_RUN, GIVEN_UP]);
 }
 
 #[test]

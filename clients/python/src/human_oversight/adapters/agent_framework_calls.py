@@ -6,6 +6,7 @@ from typing import Any
 from agent_framework import FunctionInvocationContext, FunctionTool, MiddlewareFailure, UserInputRequiredException
 
 from human_oversight.parameters import Parameters
+from human_oversight.permit import NOT_RUN
 from human_oversight.refusal import Reason, Refused, unverified
 
 from .oversight import Failed, words
@@ -15,8 +16,7 @@ _APPROVED = "human_oversight"  # in the metadata of a call
 
 async def run(context: FunctionInvocationContext, call_next: Callable[[], Awaitable[None]]) -> None:
     """Calls the function, whose arguments are now those that were approved."""
-    approved = _Approved(context.arguments)
-    context.metadata.setdefault(_APPROVED, []).append(approved)
+    context.metadata.setdefault(_APPROVED, []).append(approved := _Approved(context.arguments))
     if not isinstance(context.function.invoke, _Invoke):
         context.function.invoke = _Invoke(context.function)
     try:
@@ -26,7 +26,7 @@ async def run(context: FunctionInvocationContext, call_next: Callable[[], Awaita
     finally:
         context.metadata[_APPROVED].remove(approved)
     if not approved.has_run:
-        raise Failed("not run: a later middleware kept the function from running", context.result)
+        raise Failed(f"{NOT_RUN}: a later middleware kept the function from running", context.result)
 
 
 class _Approved:
@@ -41,7 +41,7 @@ class _Approved:
         if self.has_run:
             refused = Refused(Reason.USED, "a later middleware called the function again, which ran once")
         elif not self._parameters.are_unchanged(Parameters(arguments)):
-            refused = unverified("not run: a later middleware changed the arguments")
+            refused = unverified(f"{NOT_RUN}: a later middleware changed the arguments")
         if refused:
             raise Failed(str(refused.detail), words(refused))
         self.has_run = True

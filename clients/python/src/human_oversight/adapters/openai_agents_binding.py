@@ -7,6 +7,8 @@ from typing import Any
 from agents import FunctionTool
 from agents.tool_context import ToolContext
 
+from human_oversight.permit import NOT_RUN
+
 from .openai_agents_arguments import Got
 
 
@@ -28,7 +30,7 @@ def bind(tool: FunctionTool, got: Got | None) -> None:
 def _bound(name: str, invoke: Any, args: list[Any], kwargs: dict[str, Any]) -> Callable[..., Awaitable[Any]]:
     async def call(context: ToolContext[Any], arguments: str) -> Any:
         if not hasattr(context, "_function_tool_arguments"):
-            raise TypeError("not run: this version of openai-agents would make the values of the arguments again")
+            raise TypeError(f"{NOT_RUN}: this version of openai-agents would make the values of the arguments again")
         prepared = invoke.prepare_arguments(arguments, name)
         context._function_tool_arguments = dataclasses.replace(prepared, args=args, kwargs=kwargs)
         return await invoke(context, arguments)

@@ -128,6 +128,6 @@ class Oversight:
 
 
 def words(refused: Refused) -> str:
-    """What a model reads. Logs what no person decided."""
+    """What a model reads of a refusal, which is logged."""
     log_refusal(refused)
     return str(refused)
