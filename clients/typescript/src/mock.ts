@@ -37,7 +37,7 @@ export interface Answer {
 /** The first of the approvers approves. */
 export const approve: Answer = { status: "Approved" };
 
-/** The request expires without a decision. No time passes. */
+/** The request expires without a decision, long before its deadline: the call takes a second. */
 export const expire: Answer = { status: "Timeout" };
 
 /** The gate takes no requests: the operator has paused operations. */

@@ -54,7 +54,7 @@ APPROVE = Answer("Approved")
 """The first of the approvers approves."""
 
 EXPIRE = Answer("Timeout")
-"""The request expires without a decision. No time passes."""
+"""The request expires without a decision, long before its deadline: the call takes a second."""
 
 PAUSE = Answer("Paused")
 """The gate takes no requests: the operator has paused operations."""
