@@ -74,8 +74,6 @@ var readyForCalls = [
   }
 ]
 
-var address = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
-
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${name}'
   location: location
@@ -171,7 +169,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         AZURE_CLIENT_ID: identityClientId
         // The sign-in authenticates with the identity instead of a secret.
         OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
-        HO_BASE_URL: address
+        HO_BASE_URL: empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
       },
       settings
     )
@@ -240,4 +238,4 @@ output id string = app.id
 output name string = app.name
 
 @description('The address of the gate.')
-output baseUrl string = address
+output baseUrl string = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl

@@ -299,7 +299,6 @@ def settings_of(given):
     names = names_of(given)
     gate = evaluate(member(member(MAIN.modules["app"][1], "params"), "settings"), names)
     names["settings"] = gate
-    names["address"] = evaluate(APP.vars["address"], names)
     return evaluate(member(APP.resources["appsettings"].body, "properties"), names)
 
 
