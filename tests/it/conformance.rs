@@ -79,9 +79,10 @@ async fn the_gate_takes_and_refuses_the_requests_of_the_vectors() {
             );
             continue;
         };
-        let expected = match pointers.is_empty() {
-            true => StatusCode::BAD_REQUEST, // not read as a request at all
-            false => StatusCode::UNPROCESSABLE_ENTITY,
+        let expected = if pointers.is_empty() {
+            StatusCode::BAD_REQUEST // not read as a request at all
+        } else {
+            StatusCode::UNPROCESSABLE_ENTITY
         };
         assert_eq!(answer.status, expected, "{case}");
         let problem = answer.json();
