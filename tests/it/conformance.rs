@@ -79,9 +79,13 @@ async fn the_gate_takes_and_refuses_the_requests_of_the_vectors() {
             );
             continue;
         };
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{case}");
+        let expected = match pointers.is_empty() {
+            true => StatusCode::BAD_REQUEST, // not read as a request at all
+            false => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        assert_eq!(answer.status, expected, "{case}");
         let problem = answer.json();
-        let errors = problem["errors"].as_array().unwrap().iter();
+        let errors = problem["errors"].as_array().into_iter().flatten();
         let named: BTreeSet<&str> = errors.filter_map(|it| it["pointer"].as_str()).collect();
         let pointers = pointers.iter().filter_map(Value::as_str).collect();
         assert_eq!(named, pointers, "{case}: {problem}");

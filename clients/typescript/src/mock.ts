@@ -18,7 +18,7 @@ import { findFaults, isTooLarge, type Fault, type MockRequest } from "./mock-lim
 import { checkFunction } from "./options.js";
 import { ExactParameters, sha256, toCanonical } from "./parameters.js";
 import { PERMIT, RECEIPT } from "./receipts.js";
-import { isObject, type JsonObject } from "./strict-json.js";
+import { isObject, parseStrict, StrictJsonError, type JsonObject } from "./strict-json.js";
 
 export type { MockRequest } from "./mock-limits.js";
 
@@ -37,7 +37,7 @@ export interface Answer {
 /** The first of the approvers approves. */
 export const approve: Answer = { status: "Approved" };
 
-/** The request expires without a decision. No time passes. */
+/** The request expires without a decision, long before its deadline: the call takes a second. */
 export const expire: Answer = { status: "Timeout" };
 
 /** The gate takes no requests: the operator has paused operations. */
@@ -132,7 +132,13 @@ export class MockGate {
 
   #respond(path: string, sent: unknown): Response {
     const [, , route, id = ""] = path.split("/");
-    const body: unknown = typeof sent === "string" ? JSON.parse(sent) : {};
+    let body: unknown;
+    try {
+      body = typeof sent === "string" ? parseStrict(sent) : {};
+    } catch (error) {
+      if (!(error instanceof StrictJsonError)) throw error;
+      return problem(400, "bad-request", `The body is refused: ${error.message}`);
+    }
     if (route === "keys") return Response.json(this.keys);
     if (route === "submit") return this.#submit(body as MockRequest);
     const approval = this.#approvals.get(decodeURIComponent(id));

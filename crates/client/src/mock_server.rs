@@ -32,7 +32,7 @@ pub enum Answer {
     Reject(String),
     /// The first of the approvers rejects, and asks for changes in these words.
     AskForChanges(String),
-    /// The request expires without a decision. (No time passes.)
+    /// The request expires without a decision, long before its deadline: the call takes a second.
     Expire,
     /// The gate is unavailable.
     Unavailable,

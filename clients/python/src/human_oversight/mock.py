@@ -35,6 +35,7 @@ from .jws import encode
 from .mock_limits import faults
 from .parameters import Parameters
 from .receipts import PERMIT, RECEIPT, digest
+from .strict_json import StrictJsonError, loads
 
 _ISSUER = "https://mock.invalid"
 _OPEN = timedelta(hours=1)
@@ -53,7 +54,7 @@ APPROVE = Answer("Approved")
 """The first of the approvers approves."""
 
 EXPIRE = Answer("Timeout")
-"""The request expires without a decision. No time passes."""
+"""The request expires without a decision, long before its deadline: the call takes a second."""
 
 PAUSE = Answer("Paused")
 """The gate takes no requests: the operator has paused operations."""
@@ -126,7 +127,10 @@ class MockGate:
 
     def _respond(self, http: httpx.Request) -> httpx.Response:
         function, _, id_ = http.url.path.removeprefix("/api/").partition("/")
-        body = json.loads(http.content) if http.content else {}
+        try:
+            body = loads(http.content or b"{}")
+        except StrictJsonError as error:
+            return _problem(400, "bad-request", f"The body is refused: {error}")
         with self._lock:
             if function == "keys":
                 return httpx.Response(200, json=self._keys())
