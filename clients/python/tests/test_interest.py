@@ -126,6 +126,39 @@ def test_a_call_that_comes_back_and_fails_leaves_its_request_open() -> None:
     assert slow.withdrawals() == 0
 
 
+@pytest.mark.parametrize(("name", "expected"), [(None, 1), ("call-1", 0)])
+def test_a_cancelled_call_with_wait_leaves_only_a_request_with_a_name_open(name: str | None, expected: int) -> None:
+    slow, is_pending = Slow(), threading.Event()
+
+    async def run() -> None:
+        action = slow.gate.action("A", "B", correlation_id=name, on_pending=lambda _: is_pending.set())
+        task = asyncio.ensure_future(action.claim_async({}, wait=30))
+        assert await asyncio.to_thread(is_pending.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert slow.withdrawals() == expected
+
+
+def test_a_request_without_a_name_is_open_after_undecided_until_its_next_wait_is_cancelled() -> None:
+    slow = Slow()
+
+    async def run() -> None:
+        with pytest.raises(Undecided) as undecided:
+            await slow.gate.action("A", "B").claim_async({}, wait=0)
+        assert slow.withdrawals() == 0
+        again = asyncio.ensure_future(undecided.value.pending.claim_async(wait=30))
+        await asyncio.sleep(0)
+        again.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await again
+        assert slow.withdrawals() == 1
+
+    asyncio.run(run())
+
+
 def test_a_withdrawal_that_is_tried_again_spares_the_request_of_a_call_that_waits_by_then() -> None:
     slow = Slow()
     slow.answers["withdraw"] = [httpx.Response(503)]

@@ -66,7 +66,7 @@ export interface ClaimOptions extends WaitOptions {
   /** A stored handle: it submits the request or resumes it, wherever the program was interrupted. */
   readonly handle?: Handle | undefined;
   /** Whether the request stays open when the caller stops waiting; the default is whether there is a stored handle, or a
-   * correlation id with the agent's claim key: another process may wait for it. */
+   * correlation id with the agent's claim key or `waitSeconds`: another call may wait for it. */
   readonly detached?: boolean | undefined;
 }
 
@@ -129,7 +129,7 @@ export class Action {
   }
 
   /** Requests approval of exactly these parameters, waits, and claims the approval: see `Pending.claim`. With
-   * `waitSeconds`, the request stays open when the caller stops waiting. */
+   * `waitSeconds` and a correlation id, the request stays open when the caller stops waiting. */
   async claim(parameters: object, options: ClaimOptions = {}): Promise<Permit> {
     checkSeconds("waitSeconds", options.waitSeconds); // before anyone is asked
     // The same call again goes on with it.

@@ -30,7 +30,7 @@ export class Interest {
     connection: Connection,
     handle: Handle,
     /** Whether the request stays open after this call, and so after the others. */
-    readonly staysOpen: boolean,
+    public staysOpen: boolean,
   ) {
     this.#connection = connection;
     this.#handle = handle;

@@ -32,7 +32,7 @@ export interface WaitOptions {
   /** How long to wait for a decision; without one by then, an `Undecided` is thrown. */
   readonly waitSeconds?: number | undefined;
   /** Ends the wait. The request is withdrawn, unless it was submitted under a stored handle, or under a correlation id
-   * with the agent's claim key. */
+   * with the agent's claim key or `waitSeconds`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -88,7 +88,7 @@ export class Pending {
     // Before the claim, so that a mistake of this process does not use up the approval.
     if (decided.status === "Approved") await this.#run.verifyReceipt(decided, known);
     signal?.throwIfAborted();
-    const claiming = this.#claimVerified(this.#staysOpen(waitSeconds));
+    const claiming = this.#claimVerified();
     if (signal === undefined) return claiming;
     try {
       return await unlessAborted(claiming, signal);
@@ -116,15 +116,14 @@ export class Pending {
     return this.#connection.post("withdraw", this.handle, {});
   }
 
-  /** Whether the request stays open when nothing waits for it any more. */
-  #staysOpen(waitSeconds: number | undefined): boolean {
-    return this.#options.isDetached || waitSeconds !== undefined;
+  #interest(): Interest {
+    return new Interest(this.#connection, this.handle, this.#options.isDetached);
   }
 
-  async #claimVerified(staysOpen: boolean): Promise<Permit> {
+  async #claimVerified(): Promise<Permit> {
     // In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
     const nonce = randomBytes(16).toString("hex");
-    const approval = await this.#callClaim(nonce, staysOpen);
+    const approval = await this.#callClaim(nonce);
     try {
       const known = await orRefuse(this.#connection.keysFor(approval));
       return new Permit(this.#connection, this.handle, await this.#run.verifyClaim(approval, nonce, known));
@@ -134,7 +133,7 @@ export class Pending {
     }
   }
 
-  async #callClaim(nonce: string, staysOpen: boolean): Promise<Approval> {
+  async #callClaim(nonce: string): Promise<Approval> {
     let mayBeGranted = false;
     const { client, logger } = this.#connection;
     const claim = async () => {
@@ -166,7 +165,7 @@ export class Pending {
       if (attempt === 2 || settled.status !== "Timeout") {
         if (settled.status === "Pending") {
           // This call waits for its decision no more.
-          const interest = new Interest(this.#connection, this.handle, staysOpen);
+          const interest = this.#interest();
           interest.markOpen();
           interest.end();
         }
@@ -178,12 +177,15 @@ export class Pending {
 
   /** Waits until the gate says that the request is no longer pending, or its deadline has passed. */
   async #waitForDecision(waitSeconds?: number, signal?: AbortSignal): Promise<Approval> {
-    const interest = new Interest(this.#connection, this.handle, this.#staysOpen(waitSeconds));
+    const interest = this.#interest();
     interest.markOpen();
     try {
       const decided = await this.#poll(waitSeconds, signal);
       interest.settle();
       return decided;
+    } catch (error) {
+      if (error instanceof Undecided) interest.staysOpen = true; // its caller has it
+      throw error;
     } finally {
       // Also after an error: without a waiting agent the request needs no decision.
       interest.end();

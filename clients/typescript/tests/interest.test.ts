@@ -113,3 +113,28 @@ it("a call that comes back and fails leaves its request open", async () => {
   await call({});
   assert.equal(await withdrawals(), 0);
 });
+
+for (const [correlationId, expected] of [
+  [undefined, 1],
+  ["call-1", 0],
+] as const)
+  it(`a call with waitSeconds that is aborted ${correlationId ? "leaves a request with a name open" : "withdraws one without a name"}`, async () => {
+    const { gate, withdrawals } = slow();
+    const aborting = new AbortController();
+    const onPending = () => aborting.abort();
+    const run = (_: object, _signal: AbortSignal) => "ran";
+    const call = gated({ ...SETTINGS, correlationId, gate, waitSeconds: 30, onPending }, run);
+    await assert.rejects(call({}, aborting.signal), { name: "AbortError" });
+    assert.equal(await withdrawals(), expected);
+  });
+
+it("a request without a name is open after an Undecided, until its next wait is aborted", async () => {
+  const { gate, withdrawals } = slow();
+  const action = gate.action({ ...SETTINGS, correlationId: undefined });
+  const undecided: unknown = await action.claim({}, { waitSeconds: 0 }).catch((error: unknown) => error);
+  assert(undecided instanceof Undecided);
+  assert.equal(await withdrawals(), 0);
+  const again = undecided.pending.claim({ waitSeconds: 30, signal: AbortSignal.abort() });
+  await assert.rejects(again, { name: "AbortError" });
+  assert.equal(await withdrawals(), 1);
+});

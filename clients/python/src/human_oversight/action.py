@@ -95,8 +95,8 @@ class Action:
         return await execute_async(await self.claim_async(parameters, handle), function)
 
     def claim(self, parameters: Any, handle: Handle | None = None, wait: float | None = None) -> Permit:
-        """Requests approval, waits, at most `wait` seconds, and claims the approval: see `Pending.claim`. With `wait`,
-        the request stays open when the caller stops waiting."""
+        """Requests approval, waits, at most `wait` seconds, and claims the approval: see `Pending.claim`. With `wait`
+        and a correlation id, the request stays open when the caller stops waiting."""
         permit = loop.wait(self._claim(parameters, handle, wait))
         permit.hand_out()
         return permit
@@ -111,7 +111,7 @@ class Action:
         check_seconds("wait", wait)  # before anyone is asked
         # One task: an interrupt cannot come between submit and wait, and leave a request that nothing withdraws.
         pending = await self._submit(parameters, stored, may_come_back=wait is not None)
-        pending.detached |= wait is not None
+        pending.detached |= wait is not None and pending.is_named
         return await pending.claim_on_loop(wait)
 
     def _run(self, handle: Handle, parameters: Any) -> Run:
