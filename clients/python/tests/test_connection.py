@@ -128,6 +128,12 @@ def test_one_text_is_no_list_of_settings() -> None:
         Gate(URL).action(None, "B")
 
 
+@pytest.mark.parametrize("name", ["url", "key", "audience", "keys", "claim_key"])
+def test_a_setting_that_is_no_text_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(TypeError, match=f"^{name} must be a text$"):
+        Gate(**{"url": URL, name: ["abc"]})  # type: ignore[arg-type]
+
+
 def test_an_address_differs_in_case_and_in_the_form_of_its_domain() -> None:
     assert is_same_person(" Alice@Bücher.example ", "alice@xn--bcher-kva.example")
     for other in ("ex\u00adample.com", "example.com\u200b", "exa\u2060mple.com\ufeff", "\uff45xample\u3002com"):

@@ -7,7 +7,7 @@ import type { Connection } from "./connection.js";
 import { GateError, ProblemError } from "./errors.js";
 import { CORRELATION_ID, Handle } from "./handle.js";
 import { Interest } from "./interest.js";
-import { checkSeconds } from "./options.js";
+import { checkNames, checkSeconds } from "./options.js";
 import { ExactParameters, ParametersError, toCanonical } from "./parameters.js";
 import { executeUnder, notify, Pending, unlessAborted, type OnPending, type WaitOptions } from "./pending.js";
 import { toText, type Permit } from "./permit.js";
@@ -70,6 +70,9 @@ export interface ClaimOptions extends WaitOptions {
   readonly detached?: boolean | undefined;
 }
 
+const SUBMIT_OPTIONS = { handle: true, detached: true, signal: true } as const;
+const CLAIM_OPTIONS: Readonly<Record<keyof ClaimOptions, true>> = { ...SUBMIT_OPTIONS, waitSeconds: true };
+
 /** An action of an agent that needs approval, made by `Gate.action`. */
 export class Action {
   readonly #connection: Connection;
@@ -98,6 +101,7 @@ export class Action {
   /** Submits a request without waiting for the decision. Under the same handle with the same parameters, it is the same
    * request. Throws a `Refused` if the gate does not accept it. */
   async submit(parameters: object, options: Omit<ClaimOptions, "waitSeconds"> = {}): Promise<Pending> {
+    checkNames(options, SUBMIT_OPTIONS);
     const { pending, interest } = await this.#submit(parameters, options);
     interest.end();
     return pending;
@@ -131,12 +135,14 @@ export class Action {
   /** Requests approval of exactly these parameters, waits, and claims the approval: see `Pending.claim`. With
    * `waitSeconds` and a correlation id, the request stays open when the caller stops waiting. */
   async claim(parameters: object, options: ClaimOptions = {}): Promise<Permit> {
-    checkSeconds("waitSeconds", options.waitSeconds); // before anyone is asked
+    checkNames(options, CLAIM_OPTIONS);
+    const { waitSeconds, signal } = options;
+    checkSeconds("waitSeconds", waitSeconds); // before anyone is asked
     // The same call again goes on with it.
-    const mayComeBack = options.waitSeconds !== undefined && this.options.correlationId !== undefined;
+    const mayComeBack = waitSeconds !== undefined && this.options.correlationId !== undefined;
     const detached = options.detached ?? (mayComeBack || undefined);
     const { pending, interest } = await this.#submit(parameters, { ...options, detached });
-    const claiming = pending.claim(options);
+    const claiming = pending.claim({ waitSeconds, signal });
     // Only now, when the wait has begun: no other call withdraws the request before it.
     interest.end();
     return claiming;

@@ -40,6 +40,20 @@ export interface GateOptions {
   readonly logger?: Logger | undefined;
 }
 
+const OF_TEXT = ["url", "key", "audience", "keys", "claimKey"] as const;
+const OPTIONS: Readonly<Record<keyof GateOptions, true>> = {
+  url: true,
+  key: true,
+  audience: true,
+  credential: true,
+  approvers: true,
+  keys: true,
+  issuers: true,
+  claimKey: true,
+  fetch: true,
+  logger: true,
+};
+
 const CLAIM_KEY = /^[0-9A-Fa-f]{64}$/;
 
 const scope = new AsyncLocalStorage<Gate>();
@@ -55,6 +69,8 @@ export class Gate {
 
   /** Connects to nothing yet. Throws a `SettingsError` if a setting cannot be used. */
   constructor(options: GateOptions) {
+    checkNames(options, OPTIONS);
+    for (const name of OF_TEXT) checkText(name, options[name]);
     this.approvers = toList("approvers", options.approvers ?? []);
     this.logger = options.logger ?? console;
     if (options.key && options.audience)

@@ -11,8 +11,9 @@ export function checkNames(options: object, names: Readonly<Record<string, true>
   if (unknown !== undefined) throw new TypeError(`there is no option ${unknown}`);
 }
 
-/** Throws a `TypeError` if seconds are given that are none. */
-export function checkSeconds(name: string, seconds: unknown): void {
+/** Throws a `TypeError` if seconds are given that are none, or `others` are options that there are not. */
+export function checkSeconds(name: string, seconds: unknown, others: object = {}): void {
+  checkNames(others, {});
   if (seconds !== undefined && (typeof seconds !== "number" || Number.isNaN(seconds)))
     throw new TypeError(`${name} must be a number`);
   if (seconds !== undefined && seconds < 0) throw new TypeError(`${name} must be a number that is not negative`);

@@ -78,8 +78,8 @@ export class Pending {
 
   /** Waits for the decision, verifies it, claims the approval, and verifies the permit. Throws a `Refused` if it is
    * anything but a verified approval of exactly these parameters. */
-  async claim({ waitSeconds, signal }: WaitOptions = {}): Promise<Permit> {
-    checkSeconds("waitSeconds", waitSeconds);
+  async claim({ waitSeconds, signal, ...others }: WaitOptions = {}): Promise<Permit> {
+    checkSeconds("waitSeconds", waitSeconds, others);
     const decided = await this.#waitForDecision(waitSeconds, signal);
     if (decided.status === "Approved" && decided.execution !== null) throw fromStatus(decided); // no claim is granted
     // A `Timeout` may be provisional, and a `Pending` past its deadline not stored yet: the claim settles both.

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { describe, it } from "node:test";
 import { runInNewContext } from "node:vm";
-import { currentProof, Gate, gated, Handle, Refused, toolCall, type Logger } from "human-oversight";
+import { currentProof, Gate, gated, Handle, Refused, toolCall, type GateOptions, type Logger } from "human-oversight";
 import { approve, askForChanges, expire, MockGate, pause, reject, type MockRequest } from "human-oversight/mock";
 import {
   countApprovals,
@@ -298,6 +298,34 @@ describe("what cannot be gated is refused at once", () => {
     const options: Record<string, unknown[]> = {
       agent: [5],
       action: [5, null],
+  it("an option of a gate or a wait that there is not", async () => {
+    const url = "https://gate.example.com";
+    const ofGate = { url, issuer: ["https://gate.example.com"] };
+    assert.throws(() => new Gate(ofGate), { name: "TypeError", message: "there is no option issuer" });
+    const error = { name: "TypeError", message: "there is no option waitSecond" };
+    const { gate, requests } = new MockGate();
+    const action = gate.action(SETTINGS);
+    const misspelt: object = { waitSecond: 0 };
+    await assert.rejects(
+      action.run({}, () => 1, misspelt),
+      error,
+    );
+    await assert.rejects(action.claim({}, misspelt), error);
+    await assert.rejects(action.submit({}, misspelt), error);
+    const pending = action.resume(action.prepare(), {});
+    await assert.rejects(pending.claim(misspelt), error);
+    await assert.rejects(
+      pending.run(() => 1, misspelt),
+      error,
+    );
+    assert.deepEqual(requests, []);
+  });
+  it("an option of a gate that is no text", () => {
+    for (const name of ["url", "key", "audience", "keys", "claimKey"]) {
+      const options = { url: "https://gate.example.com", [name]: ["abc"] } as unknown as GateOptions;
+      assert.throws(() => new Gate(options), { name: "TypeError", message: `${name} must be a text` });
+    }
+  });
       approvers: [[7], "a@b.example"],
       reason: [5, null],
       onBehalfOf: [["a@b.example"]],

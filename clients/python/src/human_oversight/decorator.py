@@ -12,7 +12,7 @@ from .context import current_correlation_id, proof_scope
 from .errors import SettingsError
 from .gate import Gate
 from .logs import log_refusal
-from .options import check_callback, check_on_pending, check_seconds, check_text, to_list
+from .options import check_callback, check_on_pending, check_seconds, check_texts, to_list
 from .parameters import ParametersError
 from .pending import execute, execute_async
 from .refusal import Reason, RefusalText, Refused, from_error
@@ -79,8 +79,8 @@ def approval_gate(
     _check_types(agent_name, skip, gate, wait)
     approvers = None if approver_emails is None else to_list("approver_emails", approver_emails)
     texts = {"action_description": action_description, "reason": reason, "correlation_id": correlation_id}
-    for name, text in (texts | {"on_behalf_of": on_behalf_of, "supersedes": supersedes}).items():
-        check_text(name, None if callable(text) else text)
+    given = texts | {"on_behalf_of": on_behalf_of, "supersedes": supersedes}
+    check_texts(**{name: text for name, text in given.items() if not callable(text)})
     check_seconds("timeout", timeout)
     check_callback(None if callable(callback) else callback)
     check_on_pending(on_pending)

@@ -18,9 +18,9 @@ from .connection import Connection, OnPending
 from .entra import Tokens, credential_of_environment
 from .errors import InvalidResponseError, ProblemError, SettingsError
 from .handle import approval_id
-from .options import check_callback, check_on_pending, check_seconds, check_text, to_list
+from .options import check_callback, check_on_pending, check_seconds, check_texts, to_list
 from .retry import retry_first_contact
-from .settings import Settings
+from .settings import read_settings
 from .trust import Trust
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Gate:
         Raises:
             SettingsError: if a setting cannot be used.
         """
+        check_texts(url=url, key=key, audience=audience, keys=keys, claim_key=claim_key)
         if key and audience:
             raise SettingsError("HO_KEY and HO_AUDIENCE are two proofs of who the agent is: set one")
         if claim_key and not _CLAIM_KEY.fullmatch(claim_key):
@@ -106,16 +107,7 @@ class Gate:
         Raises:
             SettingsError: if `HO_URL` is missing, or a setting cannot be used.
         """
-        settings = Settings.from_env()
-        return cls(
-            settings.url,
-            settings.key,
-            audience=settings.audience,
-            approvers=settings.approvers,
-            keys=settings.keys,
-            issuers=settings.issuers,
-            claim_key=settings.claim_key,
-        )
+        return cls(**read_settings())
 
     @classmethod
     def current(cls) -> "Gate":
@@ -180,9 +172,7 @@ class Gate:
         required = {"agent": agent, "description": description}
         if missing := [name for name, text in required.items() if not isinstance(text, str)]:
             raise TypeError(f"{missing[0]} must be a text")
-        texts = {"reason": reason, "on_behalf_of": on_behalf_of, "correlation_id": correlation_id}
-        for name, text in (texts | {"supersedes": supersedes}).items():
-            check_text(name, text)
+        check_texts(reason=reason, on_behalf_of=on_behalf_of, correlation_id=correlation_id, supersedes=supersedes)
         check_seconds("timeout", timeout)
         check_callback(callback)
         check_on_pending(on_pending)

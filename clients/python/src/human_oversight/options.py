@@ -27,12 +27,13 @@ def check_seconds(name: str, seconds: Any) -> None:
         raise TypeError(f"{name} must be seconds, and not negative")
 
 
-def check_text(name: str, text: Any) -> None:
+def check_texts(**texts: Any) -> None:
     """Raises:
-    TypeError: if it is given, and is none.
+    TypeError: if one is given, and is none.
     """
-    if text is not None and not isinstance(text, str):
-        raise TypeError(f"{name} must be a text")
+    for name, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{name} must be a text")
 
 
 def check_callback(callback: Any) -> None:

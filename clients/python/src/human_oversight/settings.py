@@ -1,43 +1,32 @@
 """The settings of an agent, from the environment."""
 
 import os
-from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from .errors import SettingsError
 
 
-@dataclass(frozen=True)
-class Settings:
-    url: str
-    key: str | None
-    audience: str | None
-    keys: str | None
-    issuers: list[str]
-    approvers: list[str]
-    claim_key: str | None
+def read_settings() -> dict[str, Any]:
+    """Those of `Gate`, by name.
 
-    @classmethod
-    def from_env(cls) -> "Settings":
-        """Reads the variables.
-
-        Raises:
-            SettingsError: if none names the gate.
-        """
-        legacy = _legacy_url()
-        url = _read("HO_URL") or legacy[0]
-        if not url:
-            raise SettingsError("HO_URL is not set: it must be the gate's address")
-        return cls(
-            url=url,
-            key=_read("HO_KEY") or legacy[1],
-            audience=_read("HO_AUDIENCE"),
-            keys=_read("HO_KEYS"),
-            issuers=_read_list("HO_ISSUER"),
-            approvers=_read_list("APPROVER_EMAILS"),
-            claim_key=_read("HO_CLAIM_KEY"),
-        )
+    Raises:
+        SettingsError: if none names the gate.
+    """
+    legacy = _legacy_url()
+    url = _read("HO_URL") or legacy[0]
+    if not url:
+        raise SettingsError("HO_URL is not set: it must be the gate's address")
+    return {
+        "url": url,
+        "key": _read("HO_KEY") or legacy[1],
+        "audience": _read("HO_AUDIENCE"),
+        "keys": _read("HO_KEYS"),
+        "issuers": _read_list("HO_ISSUER"),
+        "approvers": _read_list("APPROVER_EMAILS"),
+        "claim_key": _read("HO_CLAIM_KEY"),
+    }
 
 
 def _read(name: str) -> str | None:
