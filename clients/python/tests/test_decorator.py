@@ -70,6 +70,24 @@ def test_a_function_runs_on_exactly_its_arguments_with_defaults(mock: MockGate) 
     assert mock.outcomes == ["Executed", "Executed"]
 
 
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        (b"secret", "/value"),
+        ({"a": [0, {"x/y~": b"secret"}]}, "/value/a/1/x~1y~0"),
+        (types.SimpleNamespace(secret=b"secret"), "/value"),
+        ({"a": {b"secret": 1}}, "/value/a"),
+        ({"\ud800": [b"secret"]}, "/value/?/0"),
+        ([float("nan")], "/value/0"),
+    ],
+)
+def test_a_refusal_says_which_value_people_cannot_be_shown(mock: MockGate, value: Any, pointer: str) -> None:
+    detail = gated(lambda name, value: "ran")("secret", value).refused.detail
+    assert detail.startswith(f"{pointer}: ")
+    assert "secret" not in detail
+    assert mock.requests == []
+
+
 def test_programs_of_the_legacy_decorator_find_its_names_and_values() -> None:
     names = importlib.import_module("human_oversight.constants")
     for status in ("INITIATED", "APPROVED", "REJECTED", "TIMEOUT", "ERROR", "EXECUTED", "EXECUTION_FAILED"):
@@ -470,7 +488,9 @@ def test_what_json_cannot_carry_is_refused_before_anyone_is_asked(mock: MockGate
 def test_a_value_that_contains_itself_is_refused(mock: MockGate) -> None:
     value: list[Any] = []
     value.append(value)
-    assert gated(lambda value: "ran")(value).refused.reason is Reason.INVALID
+    refused = gated(lambda value: "ran")(value).refused
+    assert refused.reason is Reason.INVALID
+    assert refused.detail == "parameters cannot be written as JSON: it has more than 64 levels below the top"
     assert mock.requests == []
 
 

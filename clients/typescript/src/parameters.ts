@@ -65,7 +65,7 @@ function copyObject(value: object, at: string, depth: number): JsonObject {
   // fromEntries defines members, so that one with the name __proto__ is one like others.
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => {
-      const pointer = `${at}/${name}`;
+      const pointer = `${at}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
       return [check(pointer, name, checkName), copy(item, pointer, depth + 1)];
     }),
   );

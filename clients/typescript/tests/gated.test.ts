@@ -102,6 +102,11 @@ describe("arguments", () => {
       assert(refused.message.startsWith(`${INVALID}${where}`), refused.message);
     });
 
+  it("a refusal names the value by its JSON pointer", async () => {
+    const { message } = await refusal({ "a/b~": [1n] });
+    assert(message.startsWith(`${INVALID}/value/a~1b~0/0 is of the type bigint`), message);
+  });
+
   it("a list of a class is shown, and given to the function, as a list", async () => {
     class Quiet extends Array<string> {
       toJSON() {
@@ -293,11 +298,6 @@ describe("what cannot be gated is refused at once", () => {
     assert.throws(() => new MockGate().gate.action(misspelt), error);
     assert.throws(() => new MockGate().gate.action({ ...SETTINGS, ...{ skip: [] } }), /there is no option skip/);
   });
-  it("an option of another type is refused by its name", () => {
-    const { gate } = new MockGate();
-    const options: Record<string, unknown[]> = {
-      agent: [5],
-      action: [5, null],
   it("an option of a gate or a wait that there is not", async () => {
     const url = "https://gate.example.com";
     const ofGate = { url, issuer: ["https://gate.example.com"] };
@@ -326,6 +326,11 @@ describe("what cannot be gated is refused at once", () => {
       assert.throws(() => new Gate(options), { name: "TypeError", message: `${name} must be a text` });
     }
   });
+  it("an option of another type is refused by its name", () => {
+    const { gate } = new MockGate();
+    const options: Record<string, unknown[]> = {
+      agent: [5],
+      action: [5, null],
       approvers: [[7], "a@b.example"],
       reason: [5, null],
       onBehalfOf: [["a@b.example"]],

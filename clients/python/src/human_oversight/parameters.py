@@ -28,10 +28,10 @@ class Parameters:
             ParametersError: if JSON would change the value.
         """
         self._unshown: list[Any] = []
-        plain = to_plain(value, self._unshown)
-        if not isinstance(plain, dict):
-            raise ParametersError("parameters must be a JSON object: a dict with texts as keys, or a dataclass")
         try:
+            plain = to_plain(value, self._unshown)
+            if not isinstance(plain, dict):
+                raise ParametersError("parameters must be a JSON object: a dict with texts as keys, or a dataclass")
             check(plain)
         except StrictJsonError as error:
             raise ParametersError(f"parameters cannot be written as JSON: {error}") from None
@@ -56,7 +56,7 @@ def to_plain(value: Any, unshown: list[Any], depth: int = 0) -> Any:
         ParametersError: if JSON would change it.
     """
     if depth > MAX_DEPTH + 1:  # of a value that contains itself, too
-        raise ParametersError(f"parameters have more than {MAX_DEPTH} levels of nesting")
+        raise StrictJsonError(f"it has more than {MAX_DEPTH} levels below the top")
     unshown.append(type(value))
     if isinstance(value, Enum):
         return _value_of(value, unshown, depth)
@@ -66,7 +66,7 @@ def to_plain(value: Any, unshown: list[Any], depth: int = 0) -> Any:
         return _exact(value)
     if type(value) in (dict, OrderedDict):
         check_state(value)
-        members = [(_name(name, unshown), to_plain(item, unshown, depth + 1)) for name, item in value.items()]
+        members = [(at := _name(name, unshown), _item(at, item, unshown, depth)) for name, item in value.items()]
         plain = dict(members)
         unshown.append(list(plain))
         if len(plain) != len(members):
@@ -74,8 +74,17 @@ def to_plain(value: Any, unshown: list[Any], depth: int = 0) -> Any:
         return plain
     if type(value) in (list, tuple) or _is_named_tuple(value):
         check_state(value)
-        return [to_plain(item, unshown, depth + 1) for item in value]
+        return [_item(at, item, unshown, depth) for at, item in enumerate(value)]
     return to_plain(_convert(value, unshown), unshown, depth)
+
+
+def _item(name: str | int, item: Any, unshown: list[Any], depth: int) -> Any:
+    """Like `to_plain`, whose error begins with the JSON pointer of the value."""
+    try:
+        return to_plain(item, unshown, depth + 1)
+    except ParametersError as error:
+        at = str(name).encode(errors="replace").decode().replace("~", "~0").replace("/", "~1")
+        raise ParametersError(f"/{at}{'' if str(error)[0] == '/' else ': '}{error}") from None
 
 
 def _convert(value: Any, unshown: list[Any]) -> Any:
