@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .parameters import Parameters, ParametersError
+from .parameters import Parameters
 from .signatures import what_runs
 
 _INJECTED = {"InjectedState", "InjectedStore", "InjectedToolArg", "InjectedToolCallId", "Runtime", "ToolRuntime"}
@@ -118,6 +118,3 @@ def _is_installed(kind: type, package: str, distribution: str) -> bool:
     # Some installers link each file to a cache, and some the whole folder.
     of_module = Path(file).parent.resolve()
     return Path(str(folder)).resolve() in (of_module, *of_module.parents)
-
-
-__all__ = ["ParametersError", "Signature", "contexts"]

@@ -8,7 +8,6 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
 from .arguments import read_twice
-from .langgraph_copies import altered
 from .langgraph_tools import Got, function_of, invalid, parse
 
 
@@ -32,8 +31,7 @@ class Arguments:
         return self._read(call, config, is_async=True)
 
     def _read(self, call: dict[str, Any], config: Any = None, *, is_async: bool = False) -> Any:
-        tool: Any = self.request.tool
-        given = self.request.tool_call["args"]
+        tool, given = self.request.tool, self.request.tool_call["args"]
         injected = {name: it for name, it in call["args"].items() if name not in given or it is not given[name]}
         function = function_of(tool, is_async=is_async)
         own = {name: it for name, it in call["args"].items() if name not in injected}
@@ -51,3 +49,11 @@ class Arguments:
 
         settings = {"callbacks": config.get("callbacks"), "config": config, "tool_call_id": call["id"]}
         return BaseTool.run(altered(self.request, _to_args_and_kwargs=refuse).tool, call["args"], **settings)
+
+
+def altered(request: Request, **methods: Any) -> Request:
+    """The request for a copy of the tool with methods of its own."""
+    tool: Any = request.tool.model_copy()
+    for name, method in methods.items():
+        object.__setattr__(tool, name, method)
+    return request.override(tool=tool)

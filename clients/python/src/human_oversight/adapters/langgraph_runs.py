@@ -6,9 +6,8 @@ from typing import Any
 from langgraph.errors import ParentCommand
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
-from .langgraph_arguments import Arguments
+from .langgraph_arguments import Arguments, altered
 from .langgraph_calls import succeeded
-from .langgraph_copies import altered
 from .langgraph_interrupts import running
 from .oversight import Oversight
 
