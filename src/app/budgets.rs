@@ -2,22 +2,17 @@
 //! condition that it has not changed. Charges of this process that meet are written together.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use human_oversight_protocol::parameters::{hex, sha256};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::accounts::{Refused, Settlement};
-use super::attempts::back_off;
+use super::attempts::Retries;
 use super::error::Error;
 use super::state::App;
 use crate::domain::{Approver, Charge, Usage};
 use crate::store::{StandingKind, StandingRow, StoreError};
 use crate::values::{Owner, Timestamp};
-
-/// How long a charge is retried while other instances charge the same owner.
-const RETRY_FOR: Duration = Duration::from_secs(10);
 
 const OWNER_FULL: &str = "OwnerFullTimestamp";
 const RECIPIENTS: &str = "Recipients";
@@ -72,21 +67,15 @@ impl App {
         row: &mut Option<StandingRow>,
         batch: Vec<Settlement>,
     ) {
-        let give_up_at = Instant::now() + RETRY_FOR;
-        let mut attempt = 0;
+        let mut retries = Retries::new();
         let results = loop {
-            match self.try_batch(owner, row, &batch).await {
+            let error = match self.try_batch(owner, row, &batch).await {
                 Ok(results) => break results,
-                Err(StoreError::Conflict | StoreError::AlreadyExists)
-                    if Instant::now() < give_up_at =>
-                {
-                    back_off(attempt).await;
-                    attempt += 1;
-                }
-                Err(error) => {
-                    let refused = Refused::Unavailable(format!("the budgets: {error}"));
-                    break vec![Err(refused); batch.len()];
-                }
+                Err(error) => error,
+            };
+            if let Err(error) = retries.wait_after(error).await {
+                let refused = Refused::Unavailable(format!("the budgets: {error}"));
+                break vec![Err(refused); batch.len()];
             }
         };
         for (settlement, result) in batch.into_iter().zip(results) {

@@ -135,6 +135,7 @@ impl App {
         let row = self.load_owned(id, credential).await?;
         let (approval, ()) = self
             .update_and_tell(row, |approval, now| {
+                self.check_machine_clock()?;
                 self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
                 let withdrawn = approval.withdraw(now);

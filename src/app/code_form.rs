@@ -7,7 +7,7 @@ use super::state::App;
 use crate::domain::{Approval, CheckedForm, DecisionResult};
 use crate::keys::FormPurpose;
 use crate::store::Versioned;
-use crate::values::{ApprovalId, Timestamp};
+use crate::values::Timestamp;
 
 /// A form that revokes an approval, shows hidden values, ends a standing grant or hands a seat over, as posted.
 pub struct CodeForm {
@@ -16,6 +16,16 @@ pub struct CodeForm {
     pub page_token: String,
     /// The one-time code; empty if the approver entered none.
     pub code: String,
+}
+
+impl CodeForm {
+    pub(super) fn kind(&self) -> FormKind<'_> {
+        FormKind {
+            page_token: &self.page_token,
+            code: &self.code,
+            may_decide: false,
+        }
+    }
 }
 
 /// A request after a form, and what the form did.
@@ -38,28 +48,6 @@ impl Judged {
 }
 
 impl App {
-    /// Loads a request for one of its approvers, unless their codes are held back: then what becomes of the form.
-    ///
-    /// # Errors
-    /// As [`App::load_for_approver`].
-    pub(super) async fn load_for_code(
-        &self,
-        id: &ApprovalId,
-        caller: &Caller,
-        form: &CodeForm,
-    ) -> Result<Result<LoadedForm, Judged>, Error> {
-        let kind = FormKind {
-            page_token: &form.page_token,
-            code: &form.code,
-            may_decide: false,
-        };
-        let loaded = self.load_for_form(id, caller, kind).await?;
-        Ok(match loaded.hold.held {
-            None => Ok(loaded),
-            Some(held) => Err(Judged::held_back(loaded, held)),
-        })
-    }
-
     /// Applies a form by a rule of the domain, and counts a wrong code for its person.
     ///
     /// # Errors

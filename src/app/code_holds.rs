@@ -2,12 +2,10 @@
 //! more guesses. Only codes are held back: signing in, and rejecting by the link alone, go on.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use human_oversight_protocol::parameters::{hex, sha256};
-use tokio::time::Instant;
 
-use super::attempts::back_off;
+use super::attempts::Retries;
 use super::code_turns::CodeTurn;
 use super::error::Error;
 use super::identify::Identified;
@@ -15,12 +13,6 @@ use super::state::App;
 use crate::domain::{Approval, Assurance, DecisionResult, WrongCodes};
 use crate::store::{StandingKind, StandingRow, StoreError};
 use crate::values::{Address, Timestamp};
-
-/// How long a wrong code is counted again while others of the same person are counted.
-const RETRY_FOR: Duration = Duration::from_secs(10);
-
-/// The attempt from which on the pauses between attempts grow no longer.
-const LONGEST_PAUSE: u32 = 12;
 
 const COUNT: &str = "WrongCodes";
 const LAST_AT: &str = "WrongCodeTimestamp";
@@ -99,20 +91,11 @@ impl App {
         approver: usize,
     ) -> Result<(), Error> {
         let address = &approval.approvers[approver].address;
-        let give_up_at = Instant::now() + RETRY_FOR;
-        let mut attempt = 0;
-        loop {
-            match self.try_count(address).await {
-                Ok(()) => return Ok(()),
-                Err(StoreError::Conflict | StoreError::AlreadyExists)
-                    if Instant::now() < give_up_at =>
-                {
-                    back_off(attempt).await;
-                    attempt = (attempt + 1).min(LONGEST_PAUSE);
-                }
-                Err(error) => return Err(unavailable(error)),
-            }
+        let mut retries = Retries::new();
+        while let Err(error) = self.try_count(address).await {
+            retries.wait_after(error).await.map_err(unavailable)?;
         }
+        Ok(())
     }
 
     async fn try_count(&self, address: &Address) -> Result<(), StoreError> {

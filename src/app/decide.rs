@@ -192,10 +192,10 @@ impl App {
         if !self.withholds_values() {
             return Err(Error::Forbidden("With HO_ROWS=1 no value is withheld."));
         }
-        let loaded = match self.load_for_code(id, caller, form).await? {
-            Ok(loaded) => loaded,
-            Err(held) => return Ok(held),
-        };
+        let loaded = self.load_for_form(id, caller, form.kind()).await?;
+        if let Some(held) = loaded.hold.held {
+            return Ok(Judged::held_back(loaded, held));
+        }
         let judging = self.judge_code_form(
             loaded,
             caller,

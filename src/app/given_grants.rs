@@ -68,10 +68,10 @@ impl App {
         caller: &Caller,
         form: &CodeForm,
     ) -> Result<Judged, Error> {
-        let loaded = match self.load_for_code(id, caller, form).await? {
-            Ok(loaded) => loaded,
-            Err(held) => return Ok(held),
-        };
+        let loaded = self.load_for_form(id, caller, form.kind()).await?;
+        if let Some(held) = loaded.hold.held {
+            return Ok(Judged::held_back(loaded, held));
+        }
         let judging = self.judge_code_form(
             loaded,
             caller,

@@ -1,23 +1,15 @@
 //! The rows of standing grants: reading, changing and listing them. The command line does it without the gate.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use human_oversight_protocol::types::KeySet;
-use tokio::time::Instant;
 
-use super::attempts::back_off;
+use super::attempts::Retries;
 use super::error::Error;
 use crate::domain::{Grant, GrantEnd, Grants, HeldGrant, PauseScope, SignedGrant};
 use crate::keys::{ReceiptKeys, check_grant};
 use crate::store::{StandingKind, StandingRow, Store, StoreError, decode_grants, encode_grants};
-use crate::values::{ApprovalId, Owner, Timestamp};
-
-/// How long a change is retried while others change the same row.
-const RETRY_FOR: Duration = Duration::from_secs(10);
-
-/// The attempt from which on the pauses between attempts grow no longer.
-const LONGEST_PAUSE: u32 = 12;
+use crate::values::{ApprovalId, Timestamp};
 
 /// All standing grants that can be read.
 #[derive(Clone, Debug, Default)]
@@ -95,19 +87,13 @@ pub(super) async fn end_given_with(
     Ok(ended)
 }
 
-/// Ends the grants that a pause covers.
+/// Ends the grants that a pause may cover.
 pub(super) async fn end_covered(
     store: &Store,
     scope: &PauseScope,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let is_meant = |grant: &Grant| {
-        let owner = &grant.scope.owner;
-        // The operator may name a key by its digest although HO_AGENT_KEYS gives it agents.
-        let may_be_key =
-            matches!(scope, PauseScope::Owner(Owner::Key(_))) && matches!(owner, Owner::Agents(_));
-        may_be_key || scope.covers(Some(owner), &grant.scope.agent)
-    };
+    let is_meant = |grant: &Grant| scope.may_cover(Some(&grant.scope.owner), &grant.scope.agent);
     end_where(store, GrantEnd::Pause, now, is_meant).await?;
     Ok(())
 }
@@ -177,8 +163,7 @@ pub(super) async fn change<T>(
     clock: impl Fn() -> Timestamp,
     mut change: impl FnMut(&mut Grants, Timestamp) -> Option<T>,
 ) -> Result<Option<T>, StoreError> {
-    let give_up_at = Instant::now() + RETRY_FOR;
-    let mut attempt = 0;
+    let mut retries = Retries::new();
     loop {
         let row = store.standing(StandingKind::Grant, name).await?;
         let mut grants = match &row {
@@ -205,13 +190,7 @@ pub(super) async fn change<T>(
                 }
                 return Ok(Some(result));
             }
-            Err(StoreError::Conflict | StoreError::AlreadyExists)
-                if Instant::now() < give_up_at =>
-            {
-                attempt = LONGEST_PAUSE.min(attempt + 1);
-                back_off(attempt).await;
-            }
-            Err(error) => return Err(error),
+            Err(error) => retries.wait_after(error).await?,
         }
     }
 }

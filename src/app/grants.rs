@@ -244,8 +244,8 @@ impl App {
             return Ok(false);
         };
         let scope = grant.scope.clone();
-        let covers = |pause: &Pause| pause.scope.covers(Some(&scope.owner), &scope.agent);
-        let are_covering = |pauses: &[Pause]| pauses.iter().any(covers);
+        let may_cover = |pause: &Pause| pause.scope.may_cover(Some(&scope.owner), &scope.agent);
+        let are_covering = |pauses: &[Pause]| pauses.iter().any(may_cover);
         // What is never given has no end, of which its giver would get an email.
         let pauses = self.recent_pauses().await;
         if pauses.map_or(true, |it| are_covering(&it)) {

@@ -29,12 +29,11 @@ impl App {
         if self.config.rows.version == RowVersion::V1 {
             return Err(Error::Forbidden("With HO_ROWS=1 nothing is handed over."));
         }
-        let loaded = self.load_for_code(id, caller, form).await?;
+        let loaded = self.load_for_form(id, caller, form.kind()).await?;
         self.check_machine_clock()?;
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(held) => return Ok(held),
-        };
+        if let Some(held) = loaded.hold.held {
+            return Ok(Judged::held_back(loaded, held));
+        }
         let mut leased = Leased::default();
         let purpose = FormPurpose::HandOver;
         let handing = self.judge_code_form(loaded, caller, form, purpose, |approval, form, now| {

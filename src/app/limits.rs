@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use human_oversight_protocol::parameters::{hex, sha256};
 
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::attempts::Retries;
 use super::state::App;
 use crate::domain::LimitUsage;
 use crate::policy::{Limit, RuleId};
@@ -76,7 +76,8 @@ impl App {
         now: Timestamp,
         change: impl Fn(&mut LimitUsage) -> bool,
     ) -> Result<bool, StoreError> {
-        for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let mut retries = Retries::new();
+        loop {
             let row = self.store.standing(StandingKind::Limit, name).await?;
             let mut row =
                 row.unwrap_or_else(|| StandingRow::new(StandingKind::Limit, name, BTreeMap::new()));
@@ -87,11 +88,9 @@ impl App {
             row.columns = encode(&usage);
             match self.store.put_standing(row, now).await {
                 Ok(_) => return Ok(true),
-                Err(StoreError::Conflict | StoreError::AlreadyExists) => back_off(attempt).await,
-                Err(error) => return Err(error),
+                Err(error) => retries.wait_after(error).await?,
             }
         }
-        Err(StoreError::Conflict)
     }
 }
 

@@ -69,11 +69,13 @@ impl App {
     /// # Errors
     /// The store's. The pause may stand nevertheless.
     pub async fn pause(self: &Arc<Self>, pause: Pause) -> Result<(), Error> {
-        let pause = pauses::pause(&self.store, pause, self.now()).await?;
+        let paused = pauses::pause(&self.store, pause, self.now()).await;
+        // Also after an error, since it may stand.
         self.last_pauses.clear();
+        self.tell_standing_in_background();
+        let pause = paused?;
         // Neither the name, which may be the hash of a key, nor the operator's words.
         tracing::warn!(scope = pause.scope.word(), "operations paused");
-        self.tell_standing_in_background();
         Ok(())
     }
 
@@ -82,12 +84,13 @@ impl App {
     /// # Errors
     /// The store's. The pause may have ended nevertheless.
     pub async fn resume(self: &Arc<Self>, scope: &PauseScope) -> Result<bool, Error> {
-        let done = pauses::resume(&self.store, scope, self.now()).await?;
+        let resumed = pauses::resume(&self.store, scope, self.now()).await;
         self.last_pauses.clear();
+        self.tell_standing_in_background();
+        let done = resumed?;
         if done {
             tracing::warn!(scope = scope.word(), "operations resumed");
         }
-        self.tell_standing_in_background();
         Ok(done)
     }
 

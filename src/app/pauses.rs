@@ -123,12 +123,13 @@ pub async fn executing(
             break;
         }
     }
+    let may_cover = |request: &Request| scope.may_cover(request.owner.as_ref(), request.id.agent());
     let mut executing = Executing::default();
     let rows = stream::iter(ids).map(async |id| store.get(&id).await);
     let mut rows = std::pin::pin!(rows.buffered(CONCURRENT_READS));
     while let Some(row) = rows.next().await {
         match row {
-            Ok(row) if may_cover(scope, &row.approval.request) => {
+            Ok(row) if may_cover(&row.approval.request) => {
                 executing.actions.extend(running(&row.approval));
                 executing.open += usize::from(row.approval.is_open(now));
             }
@@ -151,11 +152,4 @@ fn running(approval: &Approval) -> Option<Running> {
         }),
         _ => None,
     }
-}
-
-/// A request that was stored without an owner may be anyone's.
-fn may_cover(scope: &PauseScope, request: &Request) -> bool {
-    let owner = request.owner.as_ref();
-    scope.covers(owner, request.id.agent())
-        || (owner.is_none() && matches!(scope, PauseScope::Owner(_)))
 }

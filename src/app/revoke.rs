@@ -28,12 +28,11 @@ impl App {
         form: &CodeForm,
     ) -> Result<Judged, Error> {
         check_rows_hold_revocations(&self.config.rows)?;
-        let loaded = self.load_for_code(id, caller, form).await?;
+        let loaded = self.load_for_form(id, caller, form.kind()).await?;
         self.check_machine_clock()?;
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(held) => return Ok(held),
-        };
+        if let Some(held) = loaded.hold.held {
+            return Ok(Judged::held_back(loaded, held));
+        }
         let (approval, identified) = (&loaded.row.approval, loaded.identified);
         let revokes = || {
             let secrets = (form.csrf_token.as_str(), form.code.as_str());

@@ -267,12 +267,10 @@ impl App {
             self.refund(&owner, &charge).await;
         }
         let (row, (_, leased)) = updated?;
-        if row.approval == before && !may_escalate {
-            return Ok(Emails::default());
-        }
         if row.approval == before {
-            // Due by a stored time that today's settings no longer give: store the new one.
-            self.replace(row, before.history.len(), None, None).await?;
+            if may_escalate {
+                self.store_due_time(row).await?;
+            }
             return Ok(Emails::default());
         }
         if before.decision().is_none() {
@@ -286,6 +284,17 @@ impl App {
             .await?;
         let unsent = attempted - sent;
         Ok(Emails { sent, unsent })
+    }
+
+    /// Stores when a request is due next: it was due for its decision, which is kept now, or by other settings than
+    /// today's.
+    async fn store_due_time(&self, row: Versioned) -> Result<(), StoreError> {
+        let known = row.approval.history.len();
+        match self.replace(row, known, None, None).await {
+            // The other writer has stored it.
+            Ok(_) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Charges the emails of an escalation that is due.

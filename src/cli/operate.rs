@@ -282,7 +282,7 @@ pub(super) async fn open_gate(url: Option<&str>, access: Access) -> anyhow::Resu
 
 /// The gate at this address.
 pub(super) fn remote(url: &str) -> anyhow::Result<Remote> {
-    Remote::new(url, std::env::var("HO_MASTER_KEY").ok().as_deref())
+    Remote::new(url, environment::value("HO_MASTER_KEY").as_deref())
 }
 
 /// The settings of a store that exists.

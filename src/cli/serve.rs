@@ -119,13 +119,15 @@ async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
 /// Serves requests until a signal stops the gate.
 ///
 /// # Errors
-/// When the table belongs to a gate with another id.
+/// When the table belongs to a gate with another id, or a bug has ended the server.
 pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
     let mut sweeping = tokio::spawn(prepare_and_sweep(app.clone()));
-    let serving = tokio::spawn(http::serve(listener, app.clone()));
+    let mut serving = tokio::spawn(http::serve(listener, app.clone()));
     let signal = tokio::select! {
         // After a panic in there, the gate goes on: it prepares its store when it needs it.
         Ok(Err(error)) = &mut sweeping => return Err(error),
+        // After a panic in there, the process would only sweep. Its message may have what a caller sent.
+        _ = &mut serving => bail!("the server has ended"),
         signal = stop_signal() => signal?,
     };
     let started = Instant::now();

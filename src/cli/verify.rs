@@ -18,8 +18,8 @@ use human_oversight::values::{Clock, Timestamp};
 use human_oversight_protocol::types::KeySet;
 
 use super::maintenance::{
-    Access, check_clock, ensure_store_exists, for_each_decided_row, for_each_row,
-    for_each_standing_row, link_keys, named, open,
+    Access, check_clock, for_each_decided_row, for_each_row, for_each_standing_row, link_keys,
+    named, open_to_judge,
 };
 use super::output::{plain, plain_keys, show};
 use super::text;
@@ -39,18 +39,16 @@ pub(crate) struct Verification<'a> {
 /// Prints each row that cannot be trusted, and a summary.
 ///
 /// # Errors
-/// When the table or the keys cannot be read: then nothing is proved.
+/// When the table or the keys cannot be read, or the standing table is lost: then nothing is proved.
 pub(crate) async fn run(
     settings: TableSettings,
     clock: Clock,
     keys: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
-    ensure_store_exists(&settings)?;
+    let (now, link_keys) = (clock(), link_keys(&settings)?);
+    let store = open_to_judge(&settings, clock, link_keys.clone()).await?;
     let receipt_keys = receipt_keys(&settings, keys)?;
-    let link_keys = link_keys(&settings)?;
     let mut verification = Verification::new(&receipt_keys, link_keys.is_some());
-    let now = clock();
-    let store = open(&settings, 0, clock, link_keys.clone())?;
     check_clock(&store, Access::Reads).await?;
     for_each_row(&store, async |stored| {
         let problem = verification.add(&stored.approval).or_else(|| {

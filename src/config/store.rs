@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use reqwest::Url;
+
 use super::address::base_url;
 use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{HOME, Lookup, explain_quotes, non_empty, principal, resource, unusable};
@@ -226,17 +228,10 @@ fn gate_id(text: &str) -> Result<GateIdSetting, ConfigError> {
 
 /// The gate id that a base address gives: its host.
 pub(super) fn gate_id_of(base_url: &str) -> String {
-    let (_, host) = base_url.split_once("://").unwrap_or(("", base_url));
-    let host = host.split('/').next().unwrap_or_default();
-    let host = match host.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => host,
-    };
-    let plain = |c: char| match c {
-        '.' | '_' | '-' => c,
-        c if c.is_ascii_alphanumeric() => c.to_ascii_lowercase(),
-        _ => '-',
-    };
+    let url = Url::parse(base_url).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+    let plain = |c: char| Some(c).filter(is_plain).unwrap_or('-');
     host.chars().take(GATE_ID_CHARS).map(plain).collect()
 }
 

@@ -116,15 +116,10 @@ pub enum DecisionResult {
     ReceiverAbsent {
         until: Timestamp,
     },
-    /// The request has as many people as it may have, which is this many.
-    TooManyPeople {
-        most: usize,
-    },
+    /// The request has as many people as a request may have.
+    TooManyPeople,
     HandOverReasonMissing,
-    /// The reason of a hand-over has more characters than this.
-    HandOverReasonTooLong {
-        most: usize,
-    },
+    HandOverReasonTooLong,
     /// No approval counts before this time.
     TooEarly {
         until: Timestamp,

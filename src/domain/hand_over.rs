@@ -78,8 +78,7 @@ impl Approval {
             return Err(DecisionResult::SignInNeeded);
         }
         if self.approvers.len() >= MAX_PEOPLE {
-            let most = MAX_PEOPLE;
-            return Err(DecisionResult::TooManyPeople { most });
+            return Err(DecisionResult::TooManyPeople);
         }
         let receiver = wish.to.as_ref().ok_or(DecisionResult::ReceiverMissing)?;
         if !candidates.contains(receiver) || !self.may_receive(receiver) {
@@ -89,8 +88,7 @@ impl Approval {
             return Err(DecisionResult::HandOverReasonMissing);
         }
         if wish.reason.chars().count() > HandOver::REASON_CHARS {
-            let most = HandOver::REASON_CHARS;
-            return Err(DecisionResult::HandOverReasonTooLong { most });
+            return Err(DecisionResult::HandOverReasonTooLong);
         }
         form.sign_in.map_err(DecisionResult::SignInRefused)?;
         let approver = &mut self.approvers[form.approver];

@@ -104,6 +104,16 @@ impl PauseScope {
         (self.word(), key)
     }
 
+    /// Whether it may cover a request of this owner and agent, where it is not known which credential submits or claims
+    /// it: a row can lack its owner, and the operator may name by itself a key or program that `HO_AGENT_KEYS` gives agents.
+    pub fn may_cover(&self, owner: Option<&Owner>, agent: &str) -> bool {
+        match (self, owner) {
+            (Self::Owner(_), None) => true,
+            (Self::Owner(Owner::Key(_) | Owner::Identity(_)), Some(Owner::Agents(_))) => true,
+            _ => self.covers(owner, agent),
+        }
+    }
+
     /// Whether it covers a request of this owner, if it has one, and this agent.
     pub fn covers(&self, owner: Option<&Owner>, agent: &str) -> bool {
         match self {

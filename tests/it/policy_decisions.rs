@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use human_oversight::store::StandingKind;
 use human_oversight_client::Client;
 use human_oversight_client::types::{NewApproval, Status};
@@ -221,6 +222,16 @@ async fn a_limit_counts_more_uses_than_a_column_holds() {
         assert!(is_approved().await);
     }
     assert!(!is_approved().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_requests_uses_no_less_of_a_limit() {
+    let policy = POLICY.replace("times = 1,", "times = 40,");
+    let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
+    let submits = (0..50).map(|_| submit(&gate, "Send a voucher"));
+    let answers = join_all(submits).await;
+    let is_approved = |it: &&Page| it.json()["status"] == "Approved";
+    assert_eq!(answers.iter().filter(is_approved).count(), 40);
 }
 
 /// People and the agent read that a limit is used up, not that no rule applies.

@@ -100,6 +100,29 @@ async fn a_gate_with_a_wrong_clock_revokes_nothing() {
     assert_eq!(revoked.status, ExecutionStatus::Revoked);
 }
 
+/// By the clock of another machine, people may have decided before.
+#[tokio::test]
+async fn a_gate_with_a_wrong_clock_withdraws_nothing() {
+    let (gate, proxy) = backing_store::behind_a_proxy(&[]).await;
+    let approval = gate.ask().await;
+    gate.sweep().await;
+    let stored = gate.stored().await;
+    let url = format!("{}/api/withdraw/{}", gate.url, approval.id);
+    let withdraw = async || gate.http.post(&url).send().await.unwrap().status();
+    for ahead in [-301, 301] {
+        proxy.shift_clock(ahead);
+        assert_eq!(withdraw().await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // It has timed out by this clock alone.
+    gate.pass(Duration::from_secs(3_700));
+    assert_eq!(withdraw().await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(gate.stored().await, stored);
+    gate.back(Duration::from_secs(3_700));
+    proxy.shift_clock(-290);
+    assert_eq!(withdraw().await, StatusCode::OK);
+    assert_eq!(gate.status(&approval.id).await.status, Status::Cancelled);
+}
+
 #[tokio::test]
 async fn a_gate_with_a_wrong_clock_ends_nothing_by_the_time() {
     let (gate, proxy) = backing_store::behind_a_proxy(&[]).await;

@@ -1,5 +1,6 @@
 //! The sweep: `POST /sweep`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use human_oversight::domain;
@@ -7,6 +8,7 @@ use human_oversight::values::Timestamp;
 use human_oversight_client::Client;
 use human_oversight_client::types::{Deliverable, ExecutionStatus, MailState, Status};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
@@ -15,7 +17,9 @@ use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, TestGate, for_alice, http, request};
 use crate::host::OTHER_KEY;
 use crate::process::Process;
+use crate::proxy::{Fault, Proxy};
 use crate::smtp::{Smtp, SmtpFault};
+use crate::tables::operation;
 
 #[tokio::test]
 async fn the_timer_gets_the_response_that_the_host_expects() {
@@ -241,6 +245,44 @@ async fn a_row_due_by_older_settings_is_rescheduled_once() {
     assert!(later.sweep().await.starts_with("1 due"));
     let execution = later.status(&approval.id).await.execution.unwrap();
     assert_eq!(execution.status, ExecutionStatus::ExecutionUnknown);
+}
+
+/// A sweep has nothing to do but to store when a request is due next, and the agent reports just then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_changes_while_a_sweep_stores_its_due_time_is_no_failure() {
+    let proxy = Proxy::start(azurite().port).await;
+    let store = backing_store::tables(proxy.port);
+    let store = backing_store::borrowed(&store);
+    let within = |seconds| [&store[..], &[("HO_OUTCOME_WITHIN", seconds)]].concat();
+    let gate = TestGate::with(&within("60")).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let claim = claim("0123456789abcdef");
+    gate.client.claim(&approval.id, &claim).await.unwrap();
+    gate.sweep().await;
+    let later = TestGate::with(&within("86400")).await;
+    later.pass(Duration::from_secs(120));
+    proxy.clear();
+    let is_write = |request: &str| operation(request) == "PUT approvals";
+    let released = Arc::new(Semaphore::new(0));
+    proxy.fault(is_write, Fault::Hold(released.clone()));
+    let reporting = async {
+        eventually(async || proxy.requests().iter().any(|it| is_write(it)).then_some(())).await;
+        let (path, report) = (
+            format!("/api/outcome/{}", approval.id),
+            r#"{"status":"Executed"}"#,
+        );
+        let reported = later.post(&path, report).await;
+        released.add_permits(1);
+        assert_eq!(reported.status, 200, "{}", reported.body);
+    };
+    let (swept, ()) = tokio::join!(later.sweep(), reporting);
+    assert_eq!(
+        swept,
+        "1 due, 0 emails sent, 0 not sent, 0 failed, 0 set aside, complete: true"
+    );
+    let execution = later.status(&approval.id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Executed);
 }
 
 /// The timer of a process that sweeps when a test says so.

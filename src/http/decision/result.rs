@@ -2,11 +2,10 @@
 
 use axum::http::StatusCode;
 
-use super::hand_over;
 use crate::app::App;
-use crate::domain::{Approval, DecisionResult, GrantTerms, SignInFault, State, Status};
+use crate::domain::{Approval, DecisionResult, GrantTerms, HandOver, SignInFault, State, Status};
 use crate::keys::FormPurpose;
-use crate::policy::CommentRule;
+use crate::policy::{CommentRule, MAX_PEOPLE};
 use crate::render::{Field, format_duration};
 
 /// The status of a page with this result.
@@ -35,9 +34,9 @@ pub(super) fn status_code(result: DecisionResult) -> StatusCode {
         | DecisionResult::ReceiverMissing
         | DecisionResult::ReceiverRefused
         | DecisionResult::ReceiverAbsent { .. }
-        | DecisionResult::TooManyPeople { .. }
+        | DecisionResult::TooManyPeople
         | DecisionResult::HandOverReasonMissing
-        | DecisionResult::HandOverReasonTooLong { .. }
+        | DecisionResult::HandOverReasonTooLong
         | DecisionResult::GrantRefused => StatusCode::UNPROCESSABLE_ENTITY,
         DecisionResult::SignInNeeded
         | DecisionResult::SignInRefused(_)
@@ -76,14 +75,37 @@ pub(super) fn message(
             "You ended the standing grant. It approves nothing more."
         }
         DecisionResult::GrantEnded => return None,
-        DecisionResult::SeatGone
-        | DecisionResult::ReceiverMissing
-        | DecisionResult::ReceiverRefused
-        | DecisionResult::ReceiverAbsent { .. }
-        | DecisionResult::TooManyPeople { .. }
-        | DecisionResult::HandOverReasonMissing
-        | DecisionResult::HandOverReasonTooLong { .. } => {
-            return hand_over::message(result, &app.config.brand.zone);
+        DecisionResult::SeatGone => {
+            "You have handed this over before, so it is not yours to decide or to hand over again. Nothing was recorded."
+        }
+        DecisionResult::ReceiverMissing => {
+            "Nothing was handed over: choose the person who decides in your place."
+        }
+        DecisionResult::ReceiverRefused => {
+            "Nothing was handed over: this person cannot have your place, since they were asked already, the agent acts for them, or they are not among those offered."
+        }
+        DecisionResult::ReceiverAbsent { until } => {
+            return Some(format!(
+                "Nothing was handed over: this person is absent until {}.",
+                app.config.brand.zone.in_words(until)
+            ));
+        }
+        DecisionResult::TooManyPeople => {
+            return Some(format!(
+                "Nothing was handed over: a request can have at most {MAX_PEOPLE} people, those who gave their place away included."
+            ));
+        }
+        DecisionResult::HandOverReasonMissing => {
+            return Some(format!(
+                "Nothing was handed over: say why, in at most {} characters.",
+                HandOver::REASON_CHARS
+            ));
+        }
+        DecisionResult::HandOverReasonTooLong => {
+            return Some(format!(
+                "Nothing was handed over: the reason may have at most {} characters.",
+                HandOver::REASON_CHARS
+            ));
         }
         DecisionResult::GrantRefused => {
             return Some(format!(
@@ -251,7 +273,7 @@ pub(super) fn field_at_fault(result: DecisionResult) -> Option<Field> {
         DecisionResult::ReceiverMissing
         | DecisionResult::ReceiverRefused
         | DecisionResult::ReceiverAbsent { .. } => Some(Field::Receiver),
-        DecisionResult::HandOverReasonMissing | DecisionResult::HandOverReasonTooLong { .. } => {
+        DecisionResult::HandOverReasonMissing | DecisionResult::HandOverReasonTooLong => {
             Some(Field::HandOverReason)
         }
         _ => None,

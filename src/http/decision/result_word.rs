@@ -82,9 +82,9 @@ words! { DecisionResult:
     "no-receiver" => ReceiverMissing,
     "receiver" => ReceiverRefused,
     "absent" => ReceiverAbsent { until },
-    "people" => TooManyPeople { most },
+    "people" => TooManyPeople,
     "no-why" => HandOverReasonMissing,
-    "long-why" => HandOverReasonTooLong { most },
+    "long-why" => HandOverReasonTooLong,
     "early" => TooEarly { until },
 }
 
@@ -151,6 +151,9 @@ mod tests {
             assert_eq!(result.word(), (word, number));
             assert_eq!(DecisionResult::from_word(word, number), Some(result));
         }
+        // Earlier versions gave it a number.
+        let people = DecisionResult::from_word("people", Some(40));
+        assert_eq!(people, Some(DecisionResult::TooManyPeople));
         assert_eq!(FormPurpose::HandOver.word(), ("h", None));
         assert_eq!(DecisionResult::from_word("code", None), None);
         assert_eq!(DecisionResult::from_word("code", Some(-1)), None);

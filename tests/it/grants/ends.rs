@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use human_oversight::keys::keyring;
+use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::types::Status;
 use reqwest::StatusCode;
 use serde_json::json;
 
 use super::claims::{can_claim, give, spelt};
 use super::{
-    POLICY, approve_with_grant, assert_approves, assert_asks, end_by_form, end_mails, gate_with,
-    given, list, page_of, submit, until_announced, until_dropped,
+    NONCE, POLICY, approve_with_grant, assert_approves, assert_asks, end_by_form, end_mails,
+    gate_with, given, list, page_of, submit, until_announced, until_dropped,
 };
-use crate::harness::{ALICE, BOB, Mail, Page, TestGate, with_forms};
+use crate::agent_identity::{AGENT_ID, BOTH};
+use crate::claim::claim;
+use crate::harness::{AGENT, ALICE, BOB, Mail, Page, TestGate, with_forms};
+use crate::host::KEY;
 use crate::operate::operate;
 
 /// The part of a page from this id on.
@@ -139,6 +143,33 @@ async fn a_grant_that_is_sent_during_a_pause_is_not_given_and_has_no_end() {
     let asked = submit(&gate).await;
     approve_with_grant(&gate, &asked, ALICE, ["900", "1"]).await;
     assert_approves(&gate).await;
+}
+
+/// A row has the agents that HO_AGENT_KEYS gives a credential, and not the credential, so a pause of the credential covers
+/// the grants and actions of every agent on the list.
+#[tokio::test]
+async fn a_pause_of_a_listed_credential_ends_the_grants_of_agents_and_lists_what_they_run() {
+    let key = hex(&sha256(KEY.as_bytes()));
+    let keys = format!("{key}={AGENT},{AGENT_ID}={AGENT}");
+    let settings = [("HO_AGENT_KEYS", keys.as_str()), ("HO_POLICY", POLICY)];
+    let settings = [&settings[..], &BOTH].concat();
+    for owner in [format!("key:{key}"), format!("entra:{AGENT_ID}")] {
+        let gate = TestGate::with(&settings).await;
+        let asked = submit(&gate).await;
+        given(&gate, "10").await;
+        let running = assert_approves(&gate).await;
+        gate.client.claim(&running.id, &claim(NONCE)).await.unwrap();
+
+        let pause = json!({"command": "pause", "because": "an incident", "owner": owner});
+        let paused = operate(&gate, pause).await;
+        assert_eq!(paused["executing"][0]["id"], running.id, "{paused}");
+        assert_eq!(list(&gate).await[0]["state"], "pause", "{owner}");
+        let answer = approve_with_grant(&gate, &asked, ALICE, ["900", "1"]).await;
+        let words = "Your approval is recorded, for this once.";
+        assert!(answer.body.contains(words), "{owner}: {}", answer.body);
+        operate(&gate, json!({"command": "resume", "owner": owner})).await;
+        assert_asks(&gate).await;
+    }
 }
 
 #[tokio::test]
