@@ -5,6 +5,7 @@
 //! before it is acknowledged (WAL, `synchronous=FULL`). When the file cannot be used, every call fails,
 //! and the next one tries again.
 
+mod due_times;
 mod file;
 mod file_id;
 mod pending;

@@ -15,6 +15,7 @@ mod decided;
 mod fault;
 mod index;
 mod marker;
+mod missed;
 mod pending;
 mod probe;
 mod rebuild;
