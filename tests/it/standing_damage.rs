@@ -205,6 +205,57 @@ async fn what_is_paused_and_runs_is_listed_beside_pauses_that_cannot_be_trusted(
     gate.ask().await;
 }
 
+/// What has no rows proves nothing.
+#[tokio::test]
+async fn a_file_without_the_table_of_requests_is_lost_until_a_gate_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let gate = gate(&settings, dir).await;
+    let settings = backing_store::borrowed(&settings);
+    gate.ask().await;
+    let copy = gate.dir.path().join("copy.jsonl");
+    let copy = copy.to_str().unwrap();
+    let (said, code) = run(&settings, &["backup", copy]).await;
+    assert_eq!(code, 0, "{said}");
+    file(&gate).execute_batch("DROP TABLE approvals").unwrap();
+    let evidence = gate.dir.path().join("evidence");
+    let evidence = [
+        "evidence",
+        "--since",
+        "2026-01-01",
+        "--until",
+        "2026-01-02",
+        "--output",
+        evidence.to_str().unwrap(),
+    ];
+    let reading: [&[&str]; 4] = [&["verify"], &evidence, &["list", "--open"], &["executing"]];
+    for arguments in reading {
+        let (said, code) = run(&settings, arguments).await;
+        let lost = "the table approvals of its file is lost";
+        assert!(code == 2 && said.contains(lost), "{arguments:?}: {said}");
+    }
+    let (said, code) = run(&settings, &["check"]).await;
+    assert!(code == 2 && said.contains("failed   tables"), "{said}");
+    let body = serde_json::to_string(&request()).unwrap();
+    let refused = gate.post("/api/submit", body).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    let log = Log::default();
+    let collecting = log.collect();
+    let started = TestGate::with(&settings).await;
+    drop(collecting);
+    let line = "a table was lost: it has been created anew, without its rows table=\"approvals\"";
+    assert_eq!(log.count(line), 1, "{:?}", log.lines());
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert!(
+        code == 0 && said.starts_with("1 rows were put back"),
+        "{said}"
+    );
+    for running in [&gate, &started] {
+        running.ask().await;
+    }
+}
+
 /// A key that was lost, or is another gate's, is no reason to delete.
 #[tokio::test]
 async fn with_the_keys_of_another_gate_nothing_is_purged() {
