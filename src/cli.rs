@@ -100,7 +100,7 @@ enum Command {
         /// A file that `backup` wrote
         file: PathBuf,
         /// Also insert the rows of the gate with this HO_GATE_ID, with a new MAC
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = value_parsers::gate_id)]
         gate_id: Option<String>,
     },
     Purge(purge::Options),

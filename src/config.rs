@@ -58,7 +58,7 @@ pub use schedule::SweepSchedule;
 use schedule::sweep_schedule;
 use sign_in::sign_in;
 use store::gate_id_of;
-pub use store::{StoreConfig, TableSettings};
+pub use store::{StoreConfig, TableSettings, is_gate_id};
 pub use upgrade::{UpgradeItem, upgrade_items};
 use vault::References;
 pub use vault::is_vault_reference;

@@ -97,6 +97,7 @@ pub use precedent::{
 };
 pub use rejection::{EarlierRejections, Rejection};
 pub use request::{Callback, Parameters, Request};
+pub use resend::Requeued;
 pub use revoke::{NotRevocable, RevocationStep};
 pub use seat::Role;
 pub use standing_outbox::{

@@ -48,7 +48,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 
 pub use listed::{inspection, listed};
-pub use operate::standing_grants;
+pub use operate::{damaged_pauses, standing_grants};
 pub use submit::read_submission;
 
 use error::Error;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use super::error::Error;
 use crate::domain::{Charge, Exhausted};
 use crate::store::StandingRow;
 use crate::values::Owner;
@@ -32,8 +33,8 @@ pub(super) struct Settlement {
 #[derive(Clone, Debug)]
 pub(super) enum Refused {
     Exhausted(Exhausted),
-    /// The budgets cannot be read or written. The text is for the log.
-    Unavailable(String),
+    /// The budgets cannot be read, trusted or written.
+    Unavailable(Error),
 }
 
 impl Account {

@@ -26,7 +26,8 @@ impl App {
 
     /// Takes back a charge for what was not done. A failure costs the owner some budget, and is logged.
     pub(super) async fn refund(&self, owner: &Owner, charge: &Charge) {
-        if let Err(Refused::Unavailable(cause)) = self.settle(owner, charge, true).await {
+        if let Err(Refused::Unavailable(error)) = self.settle(owner, charge, true).await {
+            let cause = error.cause();
             tracing::warn!(cause, "a charge could not be taken back");
         }
     }
@@ -55,9 +56,10 @@ impl App {
             self.write_batch(owner, &mut row, batch).await;
         }
         drop(row);
-        settled
-            .await
-            .unwrap_or_else(|_| Err(Refused::Unavailable("a charge was interrupted".to_owned())))
+        settled.await.unwrap_or_else(|_| {
+            let interrupted = Error::Unavailable("a charge was interrupted".to_owned());
+            Err(Refused::Unavailable(interrupted))
+        })
     }
 
     /// Writes a batch, and replies to each of its charges.
@@ -74,7 +76,7 @@ impl App {
                 Err(error) => error,
             };
             if let Err(error) = retries.wait_after(error).await {
-                let refused = Refused::Unavailable(format!("the budgets: {error}"));
+                let refused = Refused::Unavailable(Error::without("the budgets", &error));
                 break vec![Err(refused); batch.len()];
             }
         };
@@ -152,7 +154,7 @@ impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Exhausted(exhausted) => Self::Exhausted(exhausted),
-            Refused::Unavailable(cause) => Self::Unavailable(cause),
+            Refused::Unavailable(error) => error,
         }
     }
 }

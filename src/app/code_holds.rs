@@ -127,7 +127,7 @@ impl App {
 }
 
 fn unavailable(error: StoreError) -> Error {
-    Error::Unavailable(format!("the wrong codes of a person: {error}"))
+    Error::without("the wrong codes of a person", &error)
 }
 
 fn encode(codes: WrongCodes) -> BTreeMap<String, String> {

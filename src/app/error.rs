@@ -49,6 +49,8 @@ pub enum Error {
     Exhausted(Exhausted),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
+    /// A row of the standing table was, without which nothing goes on. The text is for the log.
+    Untrusted(String),
     /// A failure of the store, transient or until the operator acts. The text is for the log.
     Unavailable(String),
     /// No receipt key is in force. The text is for the log.
@@ -88,6 +90,15 @@ impl Error {
         ))
     }
 
+    /// A part of the standing table, without which nothing goes on, cannot be read or trusted.
+    pub(super) fn without(part: &str, error: &StoreError) -> Self {
+        let cause = format!("{part}: {error}");
+        match error {
+            StoreError::Damaged(_) | StoreError::GateIdDamaged(_) => Self::Untrusted(cause),
+            _ => Self::Unavailable(cause),
+        }
+    }
+
     /// A write that conflicted in every attempt.
     pub(super) fn gave_up(attempts: u32) -> Self {
         Self::Unavailable(format!("gave up after {attempts} write conflicts"))
@@ -96,9 +107,10 @@ impl Error {
     /// The cause, for the log.
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::Integrity(cause) | Self::Unavailable(cause) | Self::Unsigned(cause) => {
-                Some(cause)
-            }
+            Self::Integrity(cause)
+            | Self::Untrusted(cause)
+            | Self::Unavailable(cause)
+            | Self::Unsigned(cause) => Some(cause),
             Self::SignIn(why) => Some(why.word()),
             Self::Hidden(Some(cause)) => cause.cause(),
             _ => None,
@@ -118,6 +130,7 @@ impl From<StoreError> for Error {
             StoreError::NotFound => Self::NotFound,
             StoreError::Legacy => Self::Conflict(ConflictReason::Legacy),
             StoreError::Damaged(_) => Self::Integrity(error.to_string()),
+            StoreError::GateIdDamaged(_) => Self::Untrusted(error.to_string()),
             StoreError::AlreadyExists
             | StoreError::OpenLimit
             | StoreError::Conflict
@@ -127,7 +140,6 @@ impl From<StoreError> for Error {
             | StoreError::OtherGate(_)
             | StoreError::GateId { .. }
             | StoreError::GateIdOfOtherKey(_)
-            | StoreError::GateIdDamaged(_)
             | StoreError::StandingLost
             | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::finding::{Finding, Grade, check_clock, check_receipt_keys};
 use super::record::{MAIL_GRACE, all_mail_health};
+use super::standing_damage::check_pauses;
 use super::state::App;
 use super::sweep_record::{SweepRecord, last_sweep};
 use crate::config::Config;
@@ -47,8 +48,9 @@ impl App {
     pub async fn health(&self) -> Health {
         let store = &self.store;
         let looked = async {
-            let both = tokio::try_join!(store.try_reading(), store.ensure_standing_is_whole());
-            both.map(drop)
+            let is_whole = store.ensure_standing_is_whole();
+            let all = tokio::try_join!(store.try_reading(), is_whole, check_pauses(store));
+            all.map(|(_, (), damage)| damage)
         };
         let (looked, is_whole, swept) =
             tokio::join!(looked, store.is_index_whole(), last_sweep(store));
@@ -56,7 +58,7 @@ impl App {
         let last = swept.as_ref().ok().cloned().flatten();
         Health {
             checks: [
-                ("store", self.check_store(&looked)),
+                ("store", self.check_store(looked)),
                 ("index", check_index(is_whole)),
                 (
                     "mail",
@@ -72,9 +74,10 @@ impl App {
         }
     }
 
-    fn check_store(&self, looked: &Result<(), StoreError>) -> Finding {
+    fn check_store(&self, looked: Result<Option<Finding>, StoreError>) -> Finding {
         match looked {
-            Ok(_) => Finding::ok(self.config.store.name()),
+            Ok(Some(damage)) => damage,
+            Ok(None) => Finding::ok(self.config.store.name()),
             Err(error) => Finding::failed(error.to_string()),
         }
     }

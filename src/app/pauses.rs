@@ -39,10 +39,10 @@ pub struct Executing {
 /// Reads the pauses that stand.
 ///
 /// # Errors
-/// [`Error::Unavailable`] if one of them cannot be read or trusted: that is never "not paused".
+/// [`Error::Unavailable`] or [`Error::Untrusted`] if one of them cannot be read or trusted: that is never "not paused".
 pub async fn pauses(store: &Store) -> Result<Vec<Pause>, Error> {
     let pauses = standing(store).await;
-    pauses.map_err(|error| Error::Unavailable(format!("the pauses: {error}")))
+    pauses.map_err(|error| Error::without("the pauses", &error))
 }
 
 /// Sets a pause, from the moment at which this returns. One with the same scope keeps its time and gets the

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
-use crate::domain::Approval;
+use crate::domain::{Approval, Requeued};
 use crate::store::{Store, StoreError};
 use crate::values::{Address, AllowList, ApprovalId, Clock};
 
-/// Queues emails of a request again, for the next sweep, to people on the `list`. Returns how many; 0 if there is nothing
-/// to send, or it waits for its turn already.
+/// Queues emails of a request again, for the next sweep, to people on the `list`: none if there is nothing to send, or
+/// it waits for its turn already.
 ///
 /// # Errors
 /// When the request does not exist, cannot be trusted or cannot be read.
@@ -18,9 +18,15 @@ pub async fn resend(
     id: &ApprovalId,
     list: &AllowList,
     clock: &Clock,
-) -> Result<usize, Error> {
+) -> Result<Requeued, Error> {
     let is_listed = |person: &Address| list.allows(person);
-    queue_again(store, id, |it| it.queue_again(is_listed, clock())).await
+    let mut last = Requeued::default();
+    let queued = queue_again(store, id, |approval| {
+        last = approval.queue_again(is_listed, clock());
+        last.emails
+    });
+    queued.await?;
+    Ok(last)
 }
 
 /// Queues something of a request again, for the next sweep. Returns what `queue` does.

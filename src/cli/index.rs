@@ -7,12 +7,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use human_oversight::config::{StoreConfig, TableSettings};
+use human_oversight::config::TableSettings;
 use human_oversight::keys::receipt;
 use human_oversight::store::{RowVersion, StoreError, StoredRow};
 use human_oversight::values::Clock;
 
-use super::maintenance::{for_each_row, link_keys, open, open_existing, receipt_keys};
+use super::maintenance::{
+    ensure_store_exists, for_each_row, link_keys, open, open_existing, receipt_keys,
+};
 use super::output::{plain, plain_keys, say};
 
 #[derive(Subcommand)]
@@ -66,7 +68,7 @@ async fn rebuild(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCo
     if settings.rows.version == RowVersion::V1 {
         bail!("with HO_ROWS=1 no decision is kept");
     }
-    let store = open_existing(&settings, clock)?;
+    let store = open_existing(&settings, clock).await?;
     let keys = receipt_keys(&settings)?;
     let mut found = Found::default();
     for_each_row(&store, async |row| {
@@ -119,7 +121,7 @@ async fn rebuild_lists(settings: TableSettings, clock: Clock) -> anyhow::Result<
     if settings.rows.version == RowVersion::V1 {
         bail!("with HO_ROWS=1 no decision is kept");
     }
-    let store = open_existing(&settings, clock)?;
+    let store = open_existing(&settings, clock).await?;
     let mut kept = 0;
     for_each_row(&store, async |row| {
         if let Ok(approval) = &row.approval {
@@ -142,9 +144,7 @@ async fn rebuild_lists(settings: TableSettings, clock: Clock) -> anyhow::Result<
 /// # Errors
 /// When a table cannot be read or written. What was written stays; it can be run again.
 async fn rebuild_due(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCode> {
-    if let StoreConfig::Embedded(_) = settings.store {
-        bail!("a file needs none: only HO_STORE=tables has a due index of its own");
-    }
+    ensure_store_exists(&settings)?;
     // With keys, the entries have the hashes of people too.
     let store = open(&settings, 0, clock, link_keys(&settings)?)?;
     let (mut entries, mut cursor) = (0, None);

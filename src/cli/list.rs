@@ -6,16 +6,15 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use human_oversight::app;
 use human_oversight::config::{TableSettings, read_allowed_approvers};
+use human_oversight::domain::Requeued;
 use human_oversight::http::{inspection, listed};
 use human_oversight::values::{ApprovalId, Clock};
-use human_oversight_protocol::operate::{Listed, What};
+use human_oversight_protocol::operate::{Listed, Resent, What};
 use serde::Serialize;
 use serde_json::json;
 
 use super::environment;
-use super::maintenance::{
-    Access, check_clock, ensure_standing_is_kept, open_existing, receipt_keys,
-};
+use super::maintenance::{Access, check_clock, open_existing, receipt_keys};
 use super::operate::remote;
 use super::output::{plain, say, show};
 use super::unknown_id::NO_REQUEST;
@@ -73,9 +72,8 @@ pub(crate) async fn list(
     clock: Clock,
     options: &ListOptions,
 ) -> anyhow::Result<ExitCode> {
-    let store = open_existing(&settings, clock.clone())?;
+    let store = open_existing(&settings, clock.clone()).await?;
     check_clock(&store, Access::Reads).await?;
-    ensure_standing_is_kept(&store).await?;
     let keys = receipt_keys(&settings)?;
     let what = inspection(options.what.wire());
     let (mut printer, mut from, now) = (Printer::new(options), None, clock());
@@ -117,7 +115,7 @@ pub(crate) async fn resend(
     id: &ApprovalId,
 ) -> anyhow::Result<ExitCode> {
     let list = read_allowed_approvers(environment::value)?;
-    let store = open_existing(&settings, clock.clone())?;
+    let store = open_existing(&settings, clock.clone()).await?;
     check_clock(&store, Access::Writes).await?;
     let queued = match app::resend(&store, id, &list, &clock).await {
         Ok(queued) => queued,
@@ -137,20 +135,28 @@ pub(crate) async fn resend(
 /// # Errors
 /// When the gate cannot be used, or refuses.
 pub(crate) async fn resend_through(url: &str, id: &ApprovalId) -> anyhow::Result<ExitCode> {
-    let queued = remote(url)?.resend(id).await?.queued;
+    let Resent { queued, locked, .. } = remote(url)?.resend(id).await?;
+    let emails = queued;
+    let queued = Requeued { emails, locked };
     Ok(say_queued(queued, id))
 }
 
-fn say_queued(queued: usize, id: &ApprovalId) -> ExitCode {
-    say(&match queued {
+fn say_queued(Requeued { emails, locked }: Requeued, id: &ApprovalId) -> ExitCode {
+    say(&match emails {
         0 => format!(
             "Nothing to send: {id}. What is due is sent by the next sweep anyway; people who are not on HO_ALLOWED_APPROVERS \
              get nothing."
         ),
         1 => format!("1 email is sent again with the next sweep: {id}"),
-        _ => format!("{queued} emails are sent again with the next sweep: {id}"),
+        _ => format!("{emails} emails are sent again with the next sweep: {id}"),
     });
-    ExitCode::from(u8::from(queued == 0))
+    if locked > 0 {
+        say(&format!(
+            "{locked} of them cannot be answered with an approval: the link is locked after five wrong codes. Where the other \
+             people are too few, the agent withdraws and asks again."
+        ));
+    }
+    ExitCode::from(u8::from(emails == 0))
 }
 
 impl Listing {

@@ -36,17 +36,35 @@ pub(crate) fn ensure_store_exists(settings: &TableSettings) -> anyhow::Result<()
 }
 
 /// Opens a store that exists, with the link keys that verify its rows.
-pub(crate) fn open_existing(settings: &TableSettings, clock: Clock) -> anyhow::Result<Store> {
+///
+/// # Errors
+/// As [`open_kept`]; or when there are no link keys.
+pub(crate) async fn open_existing(settings: &TableSettings, clock: Clock) -> anyhow::Result<Store> {
     ensure_store_exists(settings)?;
     let link_keys = required_link_keys(settings)?;
-    open(settings, 0, clock, Some(link_keys))
+    open_kept(settings, clock, Some(link_keys)).await
 }
 
-/// Opens a store that exists, to judge its rows, by what they say alone if there are no link keys.
+/// Opens a store that exists, to judge its rows, by what they say alone if there are no link keys. Where the clock of this
+/// machine is wrong, it says so.
+///
+/// # Errors
+/// As [`open_kept`]; or when the table cannot be read.
+pub(crate) async fn open_to_judge(
+    settings: &TableSettings,
+    clock: Clock,
+    keys: Option<Arc<LinkKeys>>,
+) -> anyhow::Result<Store> {
+    let store = open_kept(settings, clock, keys).await?;
+    check_clock(&store, Access::Reads).await?;
+    Ok(store)
+}
+
+/// Opens a store that exists.
 ///
 /// # Errors
 /// As [`ensure_standing_is_kept`], with link keys; or when there is no store.
-pub(crate) async fn open_to_judge(
+async fn open_kept(
     settings: &TableSettings,
     clock: Clock,
     keys: Option<Arc<LinkKeys>>,
@@ -62,7 +80,7 @@ pub(crate) async fn open_to_judge(
 
 /// Fails if the standing table is lost: without the gate's id in it, no row can be trusted, and each would be called
 /// damaged.
-pub(crate) async fn ensure_standing_is_kept(store: &Store) -> anyhow::Result<()> {
+async fn ensure_standing_is_kept(store: &Store) -> anyhow::Result<()> {
     match store.ensure_gate_id_is_kept().await {
         Err(error @ StoreError::StandingLost) => Err(error.into()),
         // Each row says what else is wrong.

@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 use human_oversight::app;
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Pause, PauseScope};
+use human_oversight::http::damaged_pauses;
 use human_oversight::store::Store;
 use human_oversight::values::ApprovalId;
 use human_oversight_protocol::operate::{Allowed, Command, Revoked};
@@ -24,11 +25,11 @@ use super::environment;
 use super::maintenance::{
     Access, check_clock, ensure_store_exists, open, receipt_keys, required_link_keys, unusable,
 };
-use super::output::{plain, say};
+use super::output::{plain, say, show};
 use super::unknown_id::NO_REJECTION;
 use super::value_parsers;
 use remote::Remote;
-use report::{Report, print_executing, print_open};
+use report::{Report, print_damaged, print_executing, print_open};
 
 #[derive(Args)]
 pub(crate) struct Scope {
@@ -119,17 +120,18 @@ pub(crate) async fn pause(options: PauseOptions) -> anyhow::Result<ExitCode> {
         "Paused: {scope}. Until `resume` for the same scope no approval is claimed and no request is \
          submitted; requests stay open, people may decide."
     ));
-    print_open(report.open, &scope);
+    print_open(report.open, &scope, say);
     if let PauseScope::Agent(_) = scope {
         say(
             "An agent states its name itself: this holds only where HO_AGENT_KEYS binds names to keys. A \
              pause of its owner, or of everything, holds everywhere.",
         );
     }
-    print_executing(&report.executing);
+    print_executing(&report.executing, say);
+    print_damaged(&report.damaged, say);
     tokio::time::sleep(options.again_after).await;
     say(&format!("After {} s:", options.again_after.as_secs()));
-    print_executing(&gate.executing(&scope).await?.executing);
+    print_executing(&gate.executing(&scope).await?.executing, say);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -151,10 +153,15 @@ pub(crate) async fn resume(options: Scope) -> anyhow::Result<ExitCode> {
     for pause in &report.pauses {
         say(&format!("Still paused: {}", describe(pause)));
     }
-    Ok(ExitCode::from(u8::from(!report.done)))
+    let code = print_damaged(&report.damaged, say);
+    if report.damaged.is_empty() {
+        Ok(ExitCode::from(u8::from(!report.done)))
+    } else {
+        Ok(code)
+    }
 }
 
-/// Lists the pauses and what is executing.
+/// Lists the pauses and what is executing. The exit code is 2 if a pause cannot be trusted.
 ///
 /// # Errors
 /// When the store or the gate cannot be used.
@@ -162,11 +169,11 @@ pub(crate) async fn executing(options: Scope) -> anyhow::Result<ExitCode> {
     let scope = options.parse()?;
     let report = options.gate(Access::Reads).await?.executing(&scope).await?;
     for pause in &report.pauses {
-        say(&format!("Paused: {}", describe(pause)));
+        show(&format!("Paused: {}", describe(pause)));
     }
-    print_open(report.open, &scope);
-    print_executing(&report.executing);
-    Ok(ExitCode::SUCCESS)
+    print_open(report.open, &scope, show);
+    print_executing(&report.executing, show);
+    Ok(print_damaged(&report.damaged, show))
 }
 
 /// Revokes an approval.
@@ -324,7 +331,8 @@ impl Gate {
                 let resumed = app::resume(store, scope, now()).await;
                 let done = resumed
                     .context("it may be resumed nevertheless: `executing` lists the pauses")?;
-                report(store, done, scope).await.context(UNREAD)
+                let unread = if done { UNREAD } else { NONE_UNREAD };
+                report(store, done, scope).await.context(unread)
             }
             Self::Remote(remote) => remote.send(Command::Resume, scope, None).await,
         }
@@ -339,14 +347,18 @@ impl Gate {
 }
 
 const UNREAD: &str = "it was done, but what is executing cannot be listed";
+const NONE_UNREAD: &str =
+    "there was no pause with this scope, and what is executing cannot be listed";
 
 async fn report(store: &Store, done: bool, scope: &PauseScope) -> anyhow::Result<Report> {
     let executing = app::executing(store, scope, now()).await?;
+    let list = app::list_pauses(store).await.map_err(unusable)?;
     Ok(Report {
         done,
         open: Some(executing.open),
         executing,
-        pauses: app::pauses(store).await.map_err(unusable)?,
+        damaged: damaged_pauses(&list.damaged),
+        pauses: list.standing,
     })
 }
 

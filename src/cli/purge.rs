@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use human_oversight::app::{Distrust, check_request, check_standing, remove_unproved_grants};
+use human_oversight::app::{
+    Distrust, check_request, check_standing, remove_unproved_grants, scope_of,
+};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Approval, Decider};
 use human_oversight::keys::ReceiptKeys;
@@ -23,15 +25,19 @@ use super::maintenance::{
     Access, check_clock, for_each_decided_row, for_each_row, for_each_standing_row, open_existing,
     receipt_keys,
 };
-use super::output::say;
+use super::output::{plain, plain_keys, say};
 use super::value_parsers;
 
 /// Count the requests that ended long ago, or delete them
+///
+/// With --damaged and without --older-than, it names or deletes the standing rows that cannot be trusted, whatever their age,
+/// and nothing else: such as the budgets of an owner, the wrong codes of a person, or a pause that does not say what it
+/// pauses.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Only requests that ended more than this number of days ago; 0 for all that ended
-    #[arg(long, value_name = "DAYS", value_parser = value_parsers::days)]
-    older_than: u64,
+    #[arg(long, value_name = "DAYS", value_parser = value_parsers::days, required_unless_present = "damaged")]
+    older_than: Option<u64>,
     /// Also what cannot be trusted and was last written before that, such as what was sealed or signed with a key that is
     /// gone or revoked
     #[arg(long)]
@@ -86,8 +92,7 @@ pub(crate) async fn run(
         damaged,
         delete,
     } = options;
-    let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
-    let store = open_existing(&settings, clock.clone())?;
+    let store = open_existing(&settings, clock.clone()).await?;
     let access = if delete {
         Access::Writes
     } else {
@@ -99,6 +104,10 @@ pub(crate) async fn run(
     kept.context("nothing was counted or deleted")?;
     let receipt_keys = receipt_keys(&settings)?;
     let keys = receipt_keys.as_ref().map(ReceiptKeys::public);
+    let Some(days) = days else {
+        return purge_damaged_standing(&store, keys, &clock, delete).await;
+    };
+    let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
     let mut found = Found {
         takes_damaged: damaged,
         keys,
@@ -141,18 +150,79 @@ async fn purge_standing(
         found.damaged += u64::from(damage.is_some());
         found.unused += u64::from(damage.is_none() && is_unused);
         if delete && (damage.is_some() || is_unused) {
-            let deleted = match (&row.row, damage, keys) {
-                // Of the grants for what reads the same, others may be proved.
-                (Some(Ok(row)), Some(Distrust::Unproved(_)), Some(keys)) if !is_unused => {
-                    remove_unproved_grants(store, &row.name, keys, &**clock).await
-                }
-                _ => store.delete_stored_standing(&row).await,
-            };
-            found.count(deleted)?;
+            let damage = damage.filter(|_| !is_unused);
+            found.count(delete_standing(store, &row, damage.as_ref(), keys, clock).await)?;
         }
         Ok(())
     })
     .await
+}
+
+/// Names the standing rows that cannot be trusted, of any age, or deletes them. What the gate needs, it writes anew.
+async fn purge_damaged_standing(
+    store: &Store,
+    keys: Option<&KeySet>,
+    clock: &Clock,
+    delete: bool,
+) -> anyhow::Result<ExitCode> {
+    let mut found = Found::default();
+    for_each_standing_row(store, async |row| {
+        let Err(damage) = check_standing(&row, keys) else {
+            return Ok(());
+        };
+        // `resume` ends it, and what came with it.
+        let is_of_scope = row.kind == Some(StandingKind::Pause) && scope_of(&row).is_some();
+        if !damage.is_damage() || is_of_scope {
+            found.untrusted += 1;
+            return Ok(());
+        }
+        found.damaged += 1;
+        let (named, cause) = (plain_keys(&row.keys), plain(&damage.to_string()));
+        say(&format!("standing row {named}: {cause}"));
+        if delete {
+            found.count(delete_standing(store, &row, Some(&damage), keys, clock).await)?;
+        }
+        Ok(())
+    })
+    .await?;
+    let Found {
+        damaged,
+        changed,
+        untrusted,
+        ..
+    } = found;
+    let done = if delete {
+        format!("were deleted; {changed} of them were written meanwhile and stay.")
+    } else {
+        "would be deleted. Nothing was: that takes --delete.".to_owned()
+    };
+    say(&format!(
+        "{damaged} standing rows that cannot be trusted {done}"
+    ));
+    if untrusted > 0 {
+        say(&format!(
+            "{untrusted} others stay: pauses that `executing` names, and `resume` removes; or rows that a later version may \
+             trust."
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Deletes a row, or what of it is not proved.
+async fn delete_standing(
+    store: &Store,
+    row: &StoredStandingRow,
+    damage: Option<&Distrust>,
+    keys: Option<&KeySet>,
+    clock: &Clock,
+) -> Result<(), StoreError> {
+    match (&row.row, damage, keys) {
+        // Of the grants for what reads the same, others may be proved.
+        (Some(Ok(row)), Some(Distrust::Unproved(_)), Some(keys)) => {
+            remove_unproved_grants(store, &row.name, keys, &**clock).await
+        }
+        _ => store.delete_stored_standing(row).await,
+    }
 }
 
 /// Returns how many there are.

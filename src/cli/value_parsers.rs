@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use human_oversight::config::is_gate_id;
 use human_oversight::values::{Address, Timestamp};
 use human_oversight_protocol::types::TIMEOUT_SECONDS;
 
@@ -29,6 +30,12 @@ pub(crate) fn date(value: &str) -> Result<Timestamp, &'static str> {
     let day = || Timestamp::parse(&format!("{value}T00:00:00Z"));
     let time = Timestamp::parse(value).or_else(day);
     time.ok_or("it must be a date such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z")
+}
+
+/// The id of one gate.
+pub(crate) fn gate_id(value: &str) -> Result<String, &'static str> {
+    let id = Some(value).filter(|id| is_gate_id(id)).map(str::to_owned);
+    id.ok_or("it must be the HO_GATE_ID of a gate, as a line of the copy names it")
 }
 
 pub(crate) fn address(value: &str) -> Result<Address, String> {

@@ -13,13 +13,12 @@ use human_oversight::app::{check_request, check_standing};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::Approval;
 use human_oversight::keys::{LinkKeys, ReceiptKeys, check_claim};
-use human_oversight::store::{Store, StoreError};
+use human_oversight::store::{Store, StoreError, StoredRow};
 use human_oversight::values::{Clock, Timestamp};
 use human_oversight_protocol::types::KeySet;
 
 use super::maintenance::{
-    Access, check_clock, for_each_decided_row, for_each_row, for_each_standing_row, link_keys,
-    named, open_to_judge,
+    for_each_decided_row, for_each_row, for_each_standing_row, link_keys, named, open_to_judge,
 };
 use super::output::{plain, plain_keys, show};
 use super::text;
@@ -49,12 +48,15 @@ pub(crate) async fn run(
     let store = open_to_judge(&settings, clock, link_keys.clone()).await?;
     let receipt_keys = receipt_keys(&settings, keys)?;
     let mut verification = Verification::new(&receipt_keys, link_keys.is_some());
-    check_clock(&store, Access::Reads).await?;
     for_each_row(&store, async |stored| {
         let problem = verification.add(&stored.approval).or_else(|| {
             let approval = stored.approval.as_ref().ok()?;
             verification.add_links(approval, link_keys.as_ref()?, now)
         });
+        let problem = match problem {
+            None => verification.add_missed(&store, &stored).await?,
+            problem => problem,
+        };
         if let Some(problem) = problem {
             show(&format!(
                 "{}: {}",
@@ -136,6 +138,27 @@ impl<'a> Verification<'a> {
             "it is open, and the links of its approvers are of a key that is not in HO_LINK_KEYS: {}",
             missing.into_iter().collect::<Vec<_>>().join(", ")
         ))
+    }
+
+    /// Takes what a sound row says of when it is due. Returns that the sweep misses it, if it does. Only the gate's own keys
+    /// come with the due index.
+    async fn add_missed(
+        &mut self,
+        store: &Store,
+        stored: &StoredRow,
+    ) -> anyhow::Result<Option<String>> {
+        if !self.sealed || stored.approval.is_err() {
+            return Ok(None);
+        }
+        let missed = store.missed(stored).await;
+        let missed = missed.context("the due index cannot be read")?;
+        self.problems += u64::from(missed.is_some());
+        Ok(missed.map(|due| {
+            format!(
+                "it is due at {due}, and the due index does not have it by then, so that no sweep finds it and `executing` \
+                 leaves it out: `index rebuild-due` repairs that"
+            )
+        }))
     }
 
     /// Takes the rows of the standing table and of the table of decisions, and reports those that cannot be trusted.

@@ -11,7 +11,7 @@ use human_oversight::store::{Store, StoreError};
 use super::clock::{clock, now};
 use super::maintenance::{Access, for_each_row, unusable};
 use super::operate::{Gate, open_gate};
-use super::output::say;
+use super::output::{say, show};
 use super::unknown_id::NO_REQUEST;
 
 /// List the channels that are switched off, switch one on, or tell channels again
@@ -83,10 +83,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 async fn list(gate: &Gate) -> anyhow::Result<ExitCode> {
     let off = off_channels(gate).await?;
     if off.is_empty() {
-        say("No channel is switched off.");
+        show("No channel is switched off.");
     }
     for (channel, since) in off {
-        say(&format!("{channel} is switched off since {since}"));
+        show(&format!("{channel} is switched off since {since}"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -210,8 +210,7 @@ fn gate_id(text: &str) -> Result<GateIdSetting, ConfigError> {
         Some((id, replaced)) => (id.trim(), Some(replaced.trim())),
         None => (text, None),
     };
-    let is_id = |id: &str| is_plain_name(id, GATE_ID_CHARS);
-    if !is_id(id) || !replaces.is_none_or(is_id) {
+    if !is_gate_id(id) || !replaces.is_none_or(is_gate_id) {
         return Err(unusable(
             "HO_GATE_ID",
             &format!(
@@ -224,6 +223,11 @@ fn gate_id(text: &str) -> Result<GateIdSetting, ConfigError> {
         id: id.to_owned(),
         replaces: replaces.map(str::to_owned),
     })
+}
+
+/// Whether a text can be the id of a gate.
+pub fn is_gate_id(text: &str) -> bool {
+    is_plain_name(text, GATE_ID_CHARS)
 }
 
 /// The gate id that a base address gives: its host.

@@ -51,7 +51,9 @@ impl Cause {
 /// The cause of an error.
 pub(super) fn cause_of(error: &Error) -> Cow<'_, str> {
     match error {
-        Error::Integrity(cause) | Error::Unavailable(cause) => cause.into(),
+        Error::Integrity(cause) | Error::Untrusted(cause) | Error::Unavailable(cause) => {
+            cause.into()
+        }
         Error::SignIn(why) => why.word().into(),
         Error::NotAnAgent(why) => why.text().into(),
         Error::Hidden(error) => cause_of(error),

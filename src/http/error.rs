@@ -54,6 +54,8 @@ pub(super) enum Error {
     Invalid(Vec<FieldError>),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
+    /// A row of the standing table was, without which nothing goes on. The text is for the log.
+    Untrusted(String),
     /// A transient failure. The text is for the log.
     Unavailable(String),
     /// A bug in the gate.
@@ -173,7 +175,7 @@ impl Error {
                 "integrity",
                 "The stored request cannot be trusted",
             ),
-            Self::Unavailable(_) => (
+            Self::Unavailable(_) | Self::Untrusted(_) => (
                 S::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "The gate is temporarily unavailable",
@@ -249,7 +251,7 @@ impl Error {
                  whatever it says. Contact the gate's operator."
                     .to_owned()
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::Untrusted(_) => {
                 "Nothing is half-done. Retry the same call soon: if it was recorded after all, the \
                  response will say so (for submit: only with a correlationId of your own)."
                     .to_owned()
@@ -347,6 +349,7 @@ impl From<app::Error> for Error {
             app::Error::TooManyOpen(open) => Self::TooManyOpen(open),
             app::Error::TooManyWaits(waits) => Self::TooManyWaits(waits),
             app::Error::Integrity(cause) => Self::Integrity(cause),
+            app::Error::Untrusted(cause) => Self::Untrusted(cause),
             app::Error::Unavailable(cause) | app::Error::Unsigned(cause) => {
                 Self::Unavailable(cause)
             }
@@ -360,7 +363,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         let retry_after = match self {
-            Self::Unavailable(_) => Some(2),
+            Self::Unavailable(_) | Self::Untrusted(_) => Some(2),
             Self::TooManyOpen(_) => Some(60),
             Self::TooManyWaits(_) => Some(10),
             Self::Exhausted(exhausted) => Some(whole_seconds(exhausted.retry_after)),
@@ -377,7 +380,7 @@ impl IntoResponse for Error {
                 .headers_mut()
                 .insert(header::ACCEPT_ENCODING, identity);
         }
-        if matches!(self, Self::Unavailable(_)) {
+        if matches!(self, Self::Unavailable(_) | Self::Untrusted(_)) {
             // The process may be out of file descriptors, and each connection takes one.
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -186,7 +186,7 @@ fn log_call(call: &LoggedCall<'_>, error: Option<&Error>) {
         error => error,
     };
     match error {
-        Some(Error::Integrity(_)) => log!(error, "integrity problem"),
+        Some(Error::Integrity(_) | Error::Untrusted(_)) => log!(error, "integrity problem"),
         Some(error) if error.status().is_server_error() => log!(error, "failed"),
         Some(Error::TooManyOpen(_)) => log!(warn, "too many open requests"),
         Some(Error::Paused(_)) => log!(warn, "refused while paused"),

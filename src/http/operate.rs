@@ -22,7 +22,9 @@ use super::forwarding;
 use super::json::Json;
 use super::listed::{inspection, listed};
 use super::wire;
-use crate::app::{self, App, GrantList, Inspection, InvalidUntold, TableCursor, Untold};
+use crate::app::{
+    self, App, DamagedPause, GrantList, Inspection, InvalidUntold, TableCursor, Untold,
+};
 use crate::domain::{Execution, HeldGrant, InvalidPause, Pause, PauseScope};
 use crate::values::{ApprovalId, Timestamp};
 
@@ -232,7 +234,12 @@ fn off_channels(off: BTreeMap<String, Timestamp>) -> OffChannels {
 
 async fn resend(app: &App, id: &ApprovalId) -> Result<Resent, Error> {
     let list = &app.config.allowed_approvers;
-    let resent = resent(app::resend(&app.store, id, list, &app.clock).await, id)?;
+    let again = app::resend(&app.store, id, list, &app.clock).await;
+    let locked = again.as_ref().map_or(0, |it| it.locked);
+    let resent = Resent {
+        locked,
+        ..resent(again.map(|it| it.emails), id)?
+    };
     let (id, queued) = (&resent.id, resent.queued);
     tracing::warn!(id, queued, "emails queued again by the operator");
     Ok(resent)
@@ -260,7 +267,11 @@ fn resent(queued: Result<usize, app::Error>, id: impl Display) -> Result<Resent,
         queued => queued?,
     };
     let id = id.to_string();
-    Ok(Resent { queued, id })
+    Ok(Resent {
+        queued,
+        id,
+        locked: 0,
+    })
 }
 
 async fn list(app: &App, what: Inspection, from: Option<TableCursor>) -> Result<Listed, Error> {
@@ -308,8 +319,8 @@ pub fn standing_grants(list: &GrantList, now: Timestamp) -> StandingGrants {
 
 async fn respond(app: &App, done: bool, scope: &PauseScope) -> Result<Operations, Error> {
     let executing = app.executing(scope).await?;
-    let pauses = app.pauses().await?;
-    let pauses = pauses.into_iter().map(|pause| {
+    let list = app.list_pauses().await?;
+    let pauses = list.standing.into_iter().map(|pause| {
         let name = pause.scope.name();
         let (owner, agent) = match pause.scope {
             PauseScope::All => (None, None),
@@ -335,5 +346,19 @@ async fn respond(app: &App, done: bool, scope: &PauseScope) -> Result<Operations
         executing: actions.collect(),
         open: Some(executing.open),
         unreadable: executing.unreadable,
+        damaged: damaged_pauses(&list.damaged),
     })
+}
+
+/// Rows of pauses that cannot be trusted, on the wire.
+pub fn damaged_pauses(damaged: &[DamagedPause]) -> Vec<wire_types::DamagedPause> {
+    let damaged = damaged.iter().map(|it| {
+        let (partition, row) = &it.row;
+        wire_types::DamagedPause {
+            row: format!("{partition}/{row}"),
+            cause: it.cause.clone(),
+            scope: it.scope.as_ref().map(ToString::to_string),
+        }
+    });
+    damaged.collect()
 }

@@ -5,6 +5,7 @@
 //! before it is acknowledged (WAL, `synchronous=FULL`). When the file cannot be used, every call fails,
 //! and the next one tries again.
 
+mod due_times;
 mod file;
 mod file_id;
 mod pending;
@@ -28,7 +29,7 @@ pub(super) use writes::Condition;
 use writes::{Write, write_all};
 
 use super::error::StoreError;
-use super::listing::{Cursor, Due, DuePage, KeyedRows, RawRow, StoredRow, unreadable};
+use super::listing::{Cursor, DUE, Due, DuePage, KeyedRows, RawRow, StoredRow, unreadable};
 use super::row::{self, Columns, Keys, Row};
 use super::text_json::json;
 use super::versioned::ETag;
@@ -66,6 +67,45 @@ impl Embedded {
 
     pub(super) fn exists(&self) -> bool {
         self.path.exists()
+    }
+
+    /// Creates the table of requests, if the file has lost it.
+    pub(super) fn prepare(&self) -> Result<(), StoreError> {
+        let was_lost = file::create_lost(&self.path);
+        if was_lost.map_err(|error| StoreError::Unavailable(error.to_string()))? {
+            tracing::error!(
+                table = REQUESTS,
+                "a table was lost: it has been created anew, without its rows"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether a row that is due by then has no time, or a later one, unless it was written meanwhile.
+    pub(super) fn misses(&self, row: &StoredRow, due: Timestamp) -> Result<bool, StoreError> {
+        let version = row.etag.version()?;
+        self.read(|connection| due_times::misses(connection, &row.keys, version, due))
+    }
+
+    /// Gives the rows of a page the times at which they say that they are due. Returns how many had another, and the next
+    /// position.
+    pub(super) fn rebuild_index(
+        &self,
+        from: Option<Cursor>,
+    ) -> Result<(usize, Option<Cursor>), StoreError> {
+        let (rows, next) = self.all(from)?;
+        let mut written = 0;
+        for row in rows {
+            // What cannot be read names none: `verify` reports it.
+            if let Some(due) = row.columns.text(DUE).and_then(Timestamp::parse) {
+                let version = row.etag.version()?;
+                let put = |connection: &mut Connection| {
+                    due_times::put(connection, &row.keys, version, due)
+                };
+                written += self.read(put)?;
+            }
+        }
+        Ok((written, next))
     }
 
     /// Whether the file, which does not exist, can be created.

@@ -18,6 +18,9 @@ pub(super) const OF_TABLE: &str = "odata.table";
 pub(super) const STANDING: &str = "odata.standing";
 pub(super) const DECIDED: &str = "odata.decided";
 
+/// The column that says when a row is due.
+pub(super) const DUE: &str = "DueTimestamp";
+
 /// Stands in place of columns that are not JSON, which only a row of the embedded store can have.
 const UNREADABLE: &str = "odata.unreadable";
 

@@ -2,7 +2,7 @@
 //!
 //! A marker in the index says that it has an entry for each row that names one. Without the marker the index is
 //! new, or was lost: then the entries are written again, as the rows name them, and the marker at the end.
-//! In the embedded store the row is its own index entry.
+//! In the embedded store the row is its own index entry, with a time beside what it says itself.
 
 use super::backend::Backend;
 use super::error::StoreError;
@@ -21,8 +21,8 @@ impl Store {
         }
     }
 
-    /// Writes the entries that a page of rows names, after a position. Returns how many, and the next position; with
-    /// the last page the index is whole.
+    /// Writes the entries that a page of rows names, after a position. Returns how many (in the embedded store only those
+    /// that were wrong), and the next position; with the last page the index is whole.
     ///
     /// # Errors
     /// The store's own. What was written stays, and does no harm.
@@ -31,7 +31,7 @@ impl Store {
         from: Option<Cursor>,
     ) -> Result<(usize, Option<Cursor>), StoreError> {
         match &self.backend {
-            Backend::Embedded(_) => Ok((0, None)),
+            Backend::Embedded(embedded) => embedded.rebuild_index(from),
             Backend::Tables(tables) => tables.rebuild_index(from).await,
         }
     }

@@ -38,6 +38,7 @@ impl Store {
             // The file is created at its first use.
             Backend::Embedded(embedded) if !embedded.exists() => return Ok(()),
             Backend::Tables(tables) if !is_command => tables.prepare().await?,
+            Backend::Embedded(embedded) if !is_command => embedded.prepare()?,
             Backend::Embedded(_) | Backend::Tables(_) => {}
         }
         match self.keys {

@@ -5,7 +5,7 @@ use super::entry::IndexEntry;
 use super::error::StoreError;
 use super::gate_id::{GateId, RowVersion};
 use super::handle::Store;
-use super::listing::{OF_GATE, OF_TABLE, RawRow, StoredRow, ensure_readable};
+use super::listing::{DUE, OF_GATE, OF_TABLE, RawRow, StoredRow, ensure_readable};
 use super::row::{self, Columns, Format, Row, Scope, v1};
 use crate::domain::Approval;
 use crate::keys::LinkKeys;
@@ -88,7 +88,7 @@ impl Store {
             columns.insert(OF_TABLE.to_owned(), (*self.table).into());
             columns.extend(gate.map(|gate| (OF_GATE.to_owned(), gate.names().into())));
         }
-        let is_due = plain.text("DueTimestamp").is_some();
+        let is_due = plain.text(DUE).is_some();
         let approval = match row::id(&keys) {
             Ok(id) => self
                 .verify_and_decode(plain, &id)

@@ -1,33 +1,12 @@
 //! The rows of the table `standing…`: facts that outlive one request. They are sealed as rows of version 2,
 //! whatever `HO_ROWS` says.
 
-use serde_json::{Map, Value};
-
 use super::error::StoreError;
-use super::gate_id::keys_of_row;
 use super::handle::Store;
-use super::listing::{Cursor, OF_GATE, OF_TABLE, STANDING};
 use super::row::{self, Columns, Keys, Scope};
 use super::standing_row::{StandingKind, StandingRow, Version, check_size, decode, encode};
 use super::versioned::ETag;
 use crate::values::Timestamp;
-
-/// A row of the standing table, of any kind and content.
-#[derive(Clone, Debug)]
-pub struct StoredStandingRow {
-    /// Partition key and row key.
-    pub keys: (String, String),
-    /// The kind, if it is a known one.
-    pub kind: Option<StandingKind>,
-    /// The columns, with the service's type annotations, and with the table and the gate of its row MAC, or all ids of
-    /// the gate.
-    pub columns: Map<String, Value>,
-    /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`], and not the damaged id of the gate.
-    pub row: Option<Result<StandingRow, StoreError>>,
-    /// The time of the last write, if the store knows it.
-    pub written_at: Option<Timestamp>,
-    etag: ETag,
-}
 
 /// The longest row key, in characters: half of the service's 1 KiB.
 const ROW_KEY_CHARS: usize = 512;
@@ -46,13 +25,8 @@ impl Store {
         let keys = keys_of(kind, name)?;
         match self.find_standing(kind, name).await? {
             None => Ok(None),
-            Some((columns, etag)) if kind.is_count() && columns.is_orphaned(self.link_keys()?) => {
-                let mut row = decode(kind, &keys, &columns, etag)?;
-                row.columns.clear();
-                Ok(Some(row))
-            }
             Some((columns, etag)) => {
-                let row = self.verify_standing(kind, &keys, columns, etag);
+                let row = self.read_standing(kind, &keys, columns, etag);
                 row.await.map(Some)
             }
         }
@@ -80,7 +54,7 @@ impl Store {
             let listed = self.backend.list_standing_of(kind.word(), cursor).await;
             let (page, next) = self.noting_loss(listed)?;
             for raw in page {
-                let row = self.verify_standing(kind, &raw.keys, raw.columns, raw.etag);
+                let row = self.read_standing(kind, &raw.keys, raw.columns, raw.etag);
                 rows.push(row.await);
             }
             // Of many rows, so that others get their turn.
@@ -176,61 +150,6 @@ impl Store {
         Ok(true)
     }
 
-    /// A page of all rows of the table, of any kind and state, after a position; and the next position, if there is more.
-    /// The gate's id is among them only if it is damaged. Without keys none is trusted.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub async fn all_standing(
-        &self,
-        from: Option<Cursor>,
-    ) -> Result<(Vec<StoredStandingRow>, Option<Cursor>), StoreError> {
-        let (page, next) = self.backend.list_standing(from).await?;
-        if page.is_empty() {
-            return Ok((Vec::new(), next));
-        }
-        let gate = self.gate_id_to_list().await?;
-        let mut rows = Vec::with_capacity(page.len());
-        for raw in page {
-            let kind = StandingKind::from_word(&raw.keys.0);
-            let row = match kind {
-                None if raw.keys == keys_of_row() => match self.decode_gate_id(&raw.columns) {
-                    Err(error @ StoreError::GateIdDamaged(_)) => Some(Err(error)),
-                    _ => continue,
-                },
-                None => None,
-                Some(kind) => {
-                    let etag = raw.etag.clone();
-                    let row = self.verify_standing(kind, &raw.keys, raw.columns, etag);
-                    Some(row.await)
-                }
-            };
-            let mut columns = raw.entity;
-            columns.insert(STANDING.to_owned(), true.into());
-            columns.insert(OF_TABLE.to_owned(), (*self.standing).into());
-            if let Some(gate) = &gate {
-                columns.insert(OF_GATE.to_owned(), gate.names().into());
-            }
-            rows.push(StoredStandingRow {
-                keys: raw.keys,
-                kind,
-                columns,
-                row,
-                written_at: raw.written_at,
-                etag: raw.etag,
-            });
-        }
-        Ok((rows, next))
-    }
-
-    /// Deletes a listed row, if it is unchanged; also one that cannot be trusted.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`], or the store's own.
-    pub async fn delete_stored_standing(&self, row: &StoredStandingRow) -> Result<(), StoreError> {
-        self.backend.delete_standing(&row.keys, &row.etag).await
-    }
-
     async fn find_standing(
         &self,
         kind: StandingKind,
@@ -240,8 +159,24 @@ impl Store {
         self.noting_loss(found)
     }
 
+    /// Verifies and decodes a row. A count whose key is gone has no columns.
+    async fn read_standing(
+        &self,
+        kind: StandingKind,
+        keys: &Keys,
+        columns: Columns,
+        etag: ETag,
+    ) -> Result<StandingRow, StoreError> {
+        if kind.is_count() && columns.is_orphaned(self.link_keys()?) {
+            let mut row = decode(kind, keys, &columns, etag)?;
+            row.columns.clear();
+            return Ok(row);
+        }
+        self.verify_standing(kind, keys, columns, etag).await
+    }
+
     /// Verifies the seal of a row and decodes it.
-    async fn verify_standing(
+    pub(super) async fn verify_standing(
         &self,
         kind: StandingKind,
         keys: &Keys,

@@ -16,6 +16,7 @@ mod decided;
 mod fault;
 mod index;
 mod marker;
+mod missed;
 mod pending;
 mod probe;
 mod rebuild;

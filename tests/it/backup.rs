@@ -497,10 +497,23 @@ async fn a_command_that_writes_goes_on_without_its_output_and_says_so() {
         .await;
         assert_eq!(written.status.code(), Some(3), "{written:?}");
         assert!(evidence.is_dir());
-        // What only reads ends.
-        let [_, closed] = lost_output();
-        let listed = into(closed, &["list", "--open"]).await;
-        assert_eq!(listed.status.code(), Some(2), "{listed:?}");
+        // What only reads ends, and has done nothing.
+        let reading: [&[&str]; 4] = [
+            &["list", "--open"],
+            &["executing"],
+            &["grants"],
+            &["webhooks"],
+        ];
+        for arguments in reading {
+            for lost in lost_output() {
+                let listed = into(lost, arguments).await;
+                let said = String::from_utf8_lossy(&listed.stderr);
+                assert!(
+                    listed.status.code() == Some(2) && !said.contains("it was done"),
+                    "{arguments:?}: {listed:?}"
+                );
+            }
+        }
     }
 }
 

@@ -35,17 +35,26 @@ async fn a_command_with_a_wrong_clock_writes_nothing_by_the_time() {
         &["resend", &approved.id],
         &["purge", "--older-than", "0", "--delete"],
     ];
-    let reading: [&[&str]; 6] = [
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (actions, policy) = (path("actions.jsonl"), path("policy.toml"));
+    std::fs::write(&actions, "").unwrap();
+    std::fs::write(&policy, "version = 1\n").unwrap();
+    let (since, until) = ("2026-01-01", "2026-01-02");
+    let judging = ["reconcile", "--actions", &actions, "--since", since];
+    let reading: [&[&str]; 8] = [
         &["list", "--open"],
         &["grants"],
         &["webhooks"],
         &["executing"],
         &["verify"],
         &["purge", "--older-than", "0"],
+        &judging,
+        &["policy", "rehearse", &policy],
     ];
-    for (ahead, off) in [
-        (-400, "s ahead of the store's clock"),
-        (400, "s behind the store's clock"),
+    for (ahead, off, folder) in [
+        (-400, "s ahead of the store's clock", path("ahead")),
+        (400, "s behind the store's clock", path("behind")),
     ] {
         proxy.shift_clock(ahead);
         for arguments in writing {
@@ -56,7 +65,9 @@ async fn a_command_with_a_wrong_clock_writes_nothing_by_the_time() {
             );
         }
         assert_eq!(rows().await, before);
-        for arguments in reading {
+        let period = ["--since", since, "--until", until];
+        let evidence = [&["evidence", "--output", &folder][..], &period].concat();
+        for arguments in reading.into_iter().chain([&evidence[..]]) {
             let (said, code) = run(&settings, arguments).await;
             assert!(
                 code == 0 && said.contains("the clock of this machine is") && said.contains(off),

@@ -163,6 +163,14 @@ async fn rows_of_another_gate_are_restored_only_when_that_gate_is_named() {
     let wrong = ["restore", "--gate-id", "elsewhere", copy];
     let (said, code) = run(&settings(&here, "here"), &wrong).await;
     assert!(code == 1 && said.starts_with(why), "{said}");
+    for unusable in ["", "a b", "there,here"] {
+        let arguments = ["restore", "--gate-id", unusable, copy];
+        let (said, code) = run(&settings(&here, "here"), &arguments).await;
+        assert!(
+            code == 2 && said.contains("it must be the HO_GATE_ID of a gate"),
+            "{said}"
+        );
+    }
     assert_eq!(Table::of(azurite().port, &here).rows().await.len(), 0);
     let right = ["restore", copy, "--gate-id", "there"];
     let (said, code) = run(&settings(&here, "here"), &right).await;

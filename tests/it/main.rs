@@ -104,6 +104,7 @@ mod schemathesis;
 mod service_clock;
 mod sign_in;
 mod standards;
+mod standing_damage;
 mod standing_lost;
 mod status;
 mod stop;

@@ -28,6 +28,8 @@ fn commands<'a>(id: &'a str, copy: &'a str) -> (Vec<Vec<&'a str>>, Vec<Vec<&'a s
         vec!["webhooks"],
         vec!["list", "--open"],
         vec!["list", "--damaged"],
+        vec!["index", "rebuild"],
+        vec!["index", "rebuild-lists"],
     ];
     let writing = [
         PAUSE.to_vec(),
@@ -35,6 +37,7 @@ fn commands<'a>(id: &'a str, copy: &'a str) -> (Vec<Vec<&'a str>>, Vec<Vec<&'a s
         vec!["resume"],
         vec!["revoke", id],
         vec!["allow", id],
+        vec!["resend", id],
         vec!["grants", "revoke", "5f0c2a9e41d7b386"],
         vec!["webhooks", "enable", "ledger"],
         vec!["restore", copy],

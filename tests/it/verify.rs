@@ -1,5 +1,6 @@
 //! `human-oversight verify` as a process, on rows that were stored by the gate or changed outside it.
 
+mod missed;
 mod votes;
 
 use std::time::Duration;

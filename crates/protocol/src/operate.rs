@@ -87,6 +87,9 @@ pub struct Resent {
     pub queued: usize,
     /// The request's id.
     pub id: String,
+    /// Those of the emails that ask a person who can no longer approve by link, after five wrong codes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub locked: usize,
 }
 
 /// The response to the list of channels that are switched off.
@@ -270,6 +273,21 @@ pub struct Operations {
     pub open: Option<usize>,
     /// Requests that cannot be read; each may be open or executing.
     pub unreadable: usize,
+    /// Rows of pauses that cannot be trusted, of any scope; each stops everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedPause>,
+}
+
+/// A row of a pause that cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedPause {
+    /// Its keys.
+    pub row: String,
+    /// Why it cannot be trusted.
+    pub cause: String,
+    /// What it seems to pause: `pause` or `resume` with this scope replaces or removes it. Absent if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
 }
 
 /// A pause.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use human_oversight::app::{
-    Finding, check_clock, check_mail, check_sweep, last_sweep, look_for_off_channels, pauses,
+    Finding, check_clock, check_mail, check_standing_rows, check_sweep, last_sweep,
+    look_for_off_channels, pauses,
 };
 use human_oversight::config::{Config, TableSettings};
 use human_oversight::mailer::MailHealth;
@@ -57,7 +58,10 @@ pub(super) async fn check(
         tables.push(gate_id(&store).await);
         pauses = match lost {
             Some(error) => vec![Finding::failed(format!("unknown: {error}"))],
-            None => check_pauses(&store).await,
+            None => {
+                tables.extend(check_standing_rows(&store).await.ok().flatten());
+                check_pauses(&store).await
+            }
         };
         swept = last_sweep(&store).await;
         off = look_for_off_channels(&store).await;

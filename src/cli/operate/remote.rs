@@ -234,5 +234,6 @@ fn report(operations: Operations) -> Option<Report> {
             unreadable: operations.unreadable,
         },
         open: operations.open,
+        damaged: operations.damaged,
     })
 }

@@ -110,7 +110,7 @@ fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Optio
              Tell the operator of this gate.",
             None,
         ),
-        Error::Unavailable(_) => (
+        Error::Unavailable(_) | Error::Untrusted(_) => (
             "Please try again in a minute",
             "The gate cannot record anything at the moment. Your link stays valid: open it again to \
              see whether your decision was recorded.",

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::file_id::OpenFile;
 use super::queries::{DECIDED, OWNER, REQUESTS, STANDING, WAITS, has_table};
@@ -15,6 +15,9 @@ const INDEXES: &str = "
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
         WHERE Due IS NOT NULL;
     DROP INDEX IF EXISTS openagents;";
+
+/// How SQLite says that the table of requests is not there.
+const LOST: [&str; 2] = ["no such table: approvals", "no such table: main.approvals"];
 
 /// The file, opened when it is needed and again after it failed.
 pub(super) struct File {
@@ -52,6 +55,11 @@ impl File {
             text if text.contains(&format!("no such table: {STANDING}")) => {
                 StoreError::StandingLost
             }
+            text if LOST.iter().any(|lost| text.contains(lost)) => StoreError::Unavailable(
+                "the table approvals of its file is lost: the start of a gate creates it, and `restore` puts the rows of \
+                 a backup back"
+                    .to_owned(),
+            ),
             text => StoreError::Unavailable(text),
         })
     }
@@ -82,6 +90,27 @@ pub(super) fn create_table(connection: &Connection, name: &str) -> rusqlite::Res
     ))
 }
 
+/// Creates the table of requests, if the file has lost it. Returns whether it had.
+pub(super) fn create_lost(path: &Path) -> rusqlite::Result<bool> {
+    let connection = connect(path)?;
+    if is_new(&connection)? || has_table(&connection, REQUESTS)? {
+        return Ok(false);
+    }
+    create_table(&connection, REQUESTS)?;
+    Ok(true)
+}
+
+fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
+    let any = connection.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table'");
+    any?.exists([]).map(|any| !any)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    Ok(connection)
+}
+
 fn gone() -> StoreError {
     StoreError::Unavailable("its file was deleted or replaced".to_owned())
 }
@@ -93,17 +122,18 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     }
     // SQLite makes the files beside it with the same permissions.
     private_files::options().create_new(true).open(path).ok();
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    let mut connection = connect(path)?;
     // Otherwise a query is prepared anew for each value of its limit.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // Only in a new file, or at the start of a gate: what is not in the table means something.
-    if !has_table(&connection, REQUESTS)? {
-        create_table(&connection, STANDING)?;
+    // Only in a new file, or at the start of a gate: what is not in these tables means something.
+    if is_new(&connection)? {
+        let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        create_table(&creation, STANDING)?;
+        create_table(&creation, REQUESTS)?;
+        creation.commit()?;
     }
-    create_table(&connection, REQUESTS)?;
     create_table(&connection, DECIDED)?;
     connection.execute_batch(INDEXES)?;
     connection.execute_batch(&format!(
