@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use human_oversight::config::{ConfigErrors, KnownSettings, TableSettings, ensure_text};
+use human_oversight::config::{ConfigErrors, KnownSettings, StoreSettings, ensure_text};
 use human_oversight::version::VERSION;
 
 use clock::clock;
@@ -259,11 +259,11 @@ fn does_not_start(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Runs a command that works on the table without the gate. Its exit code is 2 if the command fails.
-async fn use_table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> ExitCode
+async fn use_table<Fut>(name: &str, work: impl FnOnce(StoreSettings) -> Fut) -> ExitCode
 where
     Fut: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let result = match TableSettings::read(environment::value) {
+    let result = match StoreSettings::read(environment::value) {
         Ok(settings) => work(settings).await,
         Err(error) => Err(error.into()),
     };

@@ -58,7 +58,7 @@ pub use schedule::SweepSchedule;
 use schedule::sweep_schedule;
 use sign_in::sign_in;
 use store::gate_id_of;
-pub use store::{StoreConfig, TableSettings, is_gate_id};
+pub use store::{StoreConfig, StoreSettings, is_gate_id};
 pub use upgrade::{UpgradeItem, upgrade_items};
 use vault::References;
 pub use vault::is_vault_reference;
@@ -166,14 +166,14 @@ impl Config {
         let behind_host = get(HOST_PORT).is_some();
         let is_local = is_local(&get, errors);
         let production = behind_host && !is_local;
-        let TableSettings {
+        let StoreSettings {
             store,
             mut rows,
             default_gate_id: _,
             home,
             link_keys,
             receipt_keys,
-        } = TableSettings::parse(&get, production, errors);
+        } = StoreSettings::parse(&get, production, errors);
         let mail = transport(&get, production, errors);
         let base_url = errors.or(base_url(&get, production), None);
         let public_url = base_url.as_deref().filter(|_| production);

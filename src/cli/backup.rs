@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::domain::Approval;
 use human_oversight::keys::LinkKeys;
 use human_oversight::private_files;
@@ -35,7 +35,7 @@ use super::unfinished::Unfinished;
 /// # Errors
 /// When the file exists, or the table cannot be read to its end: then there is no file.
 pub(crate) async fn run(
-    settings: TableSettings,
+    settings: StoreSettings,
     clock: Clock,
     file: &Path,
 ) -> anyhow::Result<ExitCode> {
@@ -175,7 +175,7 @@ impl Copied<'_> {
 /// When the file has a row twice: then nothing is stored. When the file or the table cannot be read or written:
 /// restored rows stay; it can be run again.
 pub(crate) async fn restore(
-    settings: TableSettings,
+    settings: StoreSettings,
     clock: Clock,
     file: &Path,
     other_gate: Option<&str>,

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use human_oversight::app::{Finding, Grade};
-use human_oversight::config::{Config, ConfigErrors, TableSettings, upgrade_items};
+use human_oversight::config::{Config, ConfigErrors, StoreSettings, upgrade_items};
 use human_oversight::values::Address;
 use serde_json::{Value, json};
 
@@ -139,7 +139,7 @@ async fn check(options: &Options) -> Vec<Named> {
     let skipped = "not checked, because its settings cannot be used";
     let known = |name: &str| environment::value(name).filter(|value| settings.is_value(value));
     let fault = settings.fault(&["HO_STORE", "HO_TABLE", "HO_TABLES_"], skipped);
-    match (fault, TableSettings::read(known)) {
+    match (fault, StoreSettings::read(known)) {
         (Some(fault), _) => add("tables", vec![fault]),
         (None, Ok(tables)) => {
             let keys = named(&tables, &tables.receipt_keys, "receipt.keys");

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::keys::ReceiptKeys;
 use human_oversight::store::name_gate;
 use human_oversight::values::Timestamp;
@@ -68,7 +68,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// When the rows, the keys or the folder cannot be read, or the new folder cannot be written: then there is none.
-pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(settings: StoreSettings, options: &Options) -> anyhow::Result<ExitCode> {
     let public = receipt_keys(&settings, options.keys.as_deref())?;
     if let Some(dir) = &options.check {
         return check::run(dir, &public);
@@ -111,7 +111,7 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
 
 /// Writes all files. Returns the number of rows that cannot be trusted.
 async fn write(
-    settings: &TableSettings,
+    settings: &StoreSettings,
     options: &Options,
     period: Period,
     (public, signing): (&KeySet, &ReceiptKeys),

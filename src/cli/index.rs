@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::keys::receipt;
 use human_oversight::store::{RowVersion, StoreError, StoredRow};
 use human_oversight::values::Clock;
@@ -30,7 +30,7 @@ pub(crate) enum IndexCommand {
 /// # Errors
 /// When a table cannot be read or written. What was written stays; it can be run again.
 pub(crate) async fn run(
-    settings: TableSettings,
+    settings: StoreSettings,
     clock: Clock,
     command: IndexCommand,
 ) -> anyhow::Result<ExitCode> {
@@ -64,7 +64,7 @@ impl Found {
 ///
 /// # Errors
 /// When a table cannot be read or written. What was kept stays; it can be run again.
-async fn rebuild(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCode> {
+async fn rebuild(settings: StoreSettings, clock: Clock) -> anyhow::Result<ExitCode> {
     if settings.rows.version == RowVersion::V1 {
         bail!("with HO_ROWS=1 no decision is kept");
     }
@@ -117,7 +117,7 @@ async fn rebuild(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCo
 ///
 /// # Errors
 /// When a table cannot be read or written. What was kept stays; it can be run again.
-async fn rebuild_lists(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCode> {
+async fn rebuild_lists(settings: StoreSettings, clock: Clock) -> anyhow::Result<ExitCode> {
     if settings.rows.version == RowVersion::V1 {
         bail!("with HO_ROWS=1 no decision is kept");
     }
@@ -143,7 +143,7 @@ async fn rebuild_lists(settings: TableSettings, clock: Clock) -> anyhow::Result<
 ///
 /// # Errors
 /// When a table cannot be read or written. What was written stays; it can be run again.
-async fn rebuild_due(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCode> {
+async fn rebuild_due(settings: StoreSettings, clock: Clock) -> anyhow::Result<ExitCode> {
     ensure_store_exists(&settings)?;
     // With keys, the entries have the hashes of people too.
     let store = open(&settings, 0, clock, link_keys(&settings)?)?;

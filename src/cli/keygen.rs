@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::keys::{ReceiptKeys, keyring};
 use human_oversight_protocol::receipt::thumbprint;
 
@@ -40,7 +40,7 @@ pub(crate) fn run(algorithm: Algorithm) {
 ///
 /// # Errors
 /// When there are no keys, or they cannot be used.
-pub(crate) fn print_public(settings: &TableSettings) -> anyhow::Result<ExitCode> {
+pub(crate) fn print_public(settings: &StoreSettings) -> anyhow::Result<ExitCode> {
     let keys = named(settings, &settings.receipt_keys, "receipt.keys")?;
     let keys = keys.context("HO_RECEIPT_KEYS is not set")?;
     let keys = ReceiptKeys::new(&keys).context("HO_RECEIPT_KEYS cannot be used")?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use human_oversight::app;
-use human_oversight::config::{TableSettings, read_allowed_approvers};
+use human_oversight::config::{StoreSettings, read_allowed_approvers};
 use human_oversight::domain::Requeued;
 use human_oversight::http::{inspection, listed};
 use human_oversight::values::{ApprovalId, Clock};
@@ -68,7 +68,7 @@ pub(crate) struct ResendOptions {
 /// # Errors
 /// When a table cannot be read.
 pub(crate) async fn list(
-    settings: TableSettings,
+    settings: StoreSettings,
     clock: Clock,
     options: &ListOptions,
 ) -> anyhow::Result<ExitCode> {
@@ -110,7 +110,7 @@ pub(crate) async fn list_through(url: &str, options: &ListOptions) -> anyhow::Re
 /// # Errors
 /// When the request does not exist, cannot be trusted or cannot be written.
 pub(crate) async fn resend(
-    settings: TableSettings,
+    settings: StoreSettings,
     clock: Clock,
     id: &ApprovalId,
 ) -> anyhow::Result<ExitCode> {

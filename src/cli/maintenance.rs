@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use human_oversight::config::{StoreConfig, TableSettings};
+use human_oversight::config::{StoreConfig, StoreSettings};
 use human_oversight::keys::keyring::{self, NamedKey};
 use human_oversight::keys::{LinkKeys, ReceiptKeys};
 use human_oversight::store::{
@@ -15,7 +15,7 @@ use super::output::complain;
 
 /// Opens the table; for the limit and the keys see [`Store::embedded`].
 pub(crate) fn open(
-    settings: &TableSettings,
+    settings: &StoreSettings,
     open_limit: usize,
     clock: Clock,
     keys: Option<Arc<LinkKeys>>,
@@ -26,7 +26,7 @@ pub(crate) fn open(
 }
 
 /// Fails if the file does not exist, since opening would create it.
-pub(crate) fn ensure_store_exists(settings: &TableSettings) -> anyhow::Result<()> {
+pub(crate) fn ensure_store_exists(settings: &StoreSettings) -> anyhow::Result<()> {
     match &settings.store {
         StoreConfig::Embedded(dir) if !dir.join(EMBEDDED_FILE).is_file() => {
             bail!("there is no store in {}", dir.display());
@@ -39,7 +39,7 @@ pub(crate) fn ensure_store_exists(settings: &TableSettings) -> anyhow::Result<()
 ///
 /// # Errors
 /// As [`open_kept`]; or when there are no link keys.
-pub(crate) async fn open_existing(settings: &TableSettings, clock: Clock) -> anyhow::Result<Store> {
+pub(crate) async fn open_existing(settings: &StoreSettings, clock: Clock) -> anyhow::Result<Store> {
     ensure_store_exists(settings)?;
     let link_keys = required_link_keys(settings)?;
     open_kept(settings, clock, Some(link_keys)).await
@@ -51,7 +51,7 @@ pub(crate) async fn open_existing(settings: &TableSettings, clock: Clock) -> any
 /// # Errors
 /// As [`open_kept`]; or when the table cannot be read.
 pub(crate) async fn open_to_judge(
-    settings: &TableSettings,
+    settings: &StoreSettings,
     clock: Clock,
     keys: Option<Arc<LinkKeys>>,
 ) -> anyhow::Result<Store> {
@@ -65,7 +65,7 @@ pub(crate) async fn open_to_judge(
 /// # Errors
 /// As [`ensure_standing_is_kept`], with link keys; or when there is no store.
 async fn open_kept(
-    settings: &TableSettings,
+    settings: &StoreSettings,
     clock: Clock,
     keys: Option<Arc<LinkKeys>>,
 ) -> anyhow::Result<Store> {
@@ -168,28 +168,28 @@ async fn for_each<Row>(
 }
 
 /// The receipt keys, if they are configured or in the local key file.
-pub(crate) fn receipt_keys(settings: &TableSettings) -> anyhow::Result<Option<ReceiptKeys>> {
+pub(crate) fn receipt_keys(settings: &StoreSettings) -> anyhow::Result<Option<ReceiptKeys>> {
     let keys = named(settings, &settings.receipt_keys, "receipt.keys")?;
     let keys = keys.map(|keys| ReceiptKeys::new(&keys)).transpose();
     keys.context("HO_RECEIPT_KEYS cannot be used")
 }
 
 /// The link keys, if they are configured or in the local key file.
-pub(crate) fn link_keys(settings: &TableSettings) -> anyhow::Result<Option<Arc<LinkKeys>>> {
+pub(crate) fn link_keys(settings: &StoreSettings) -> anyhow::Result<Option<Arc<LinkKeys>>> {
     let keys = named(settings, &settings.link_keys, "link.keys")?;
     let keys = keys.map(|keys| LinkKeys::new(&keys)).transpose();
     Ok(keys.context("HO_LINK_KEYS cannot be used")?.map(Arc::new))
 }
 
 /// As [`link_keys`], for commands that need them.
-pub(crate) fn required_link_keys(settings: &TableSettings) -> anyhow::Result<Arc<LinkKeys>> {
+pub(crate) fn required_link_keys(settings: &StoreSettings) -> anyhow::Result<Arc<LinkKeys>> {
     let missing = "without HO_LINK_KEYS it cannot be told which rows are sound";
     link_keys(settings)?.context(missing)
 }
 
 /// The keys of the settings, or of the key file of local development; creates none.
 pub(crate) fn named(
-    settings: &TableSettings,
+    settings: &StoreSettings,
     configured: &Option<Vec<NamedKey>>,
     file: &str,
 ) -> anyhow::Result<Option<Vec<NamedKey>>> {

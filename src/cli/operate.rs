@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use human_oversight::app;
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::http::damaged_pauses;
 use human_oversight::store::Store;
@@ -293,14 +293,14 @@ pub(super) fn remote(url: &str) -> anyhow::Result<Remote> {
 }
 
 /// The settings of a store that exists.
-fn table_settings() -> anyhow::Result<TableSettings> {
-    let mut settings = TableSettings::read(environment::value)?;
+fn table_settings() -> anyhow::Result<StoreSettings> {
+    let mut settings = StoreSettings::read(environment::value)?;
     ensure_store_exists(&settings)?;
     settings.rows.default_gate_id = settings.default_gate_id.clone();
     Ok(settings)
 }
 
-async fn open_store(settings: &TableSettings, access: Access) -> anyhow::Result<Store> {
+async fn open_store(settings: &StoreSettings, access: Access) -> anyhow::Result<Store> {
     let link_keys = required_link_keys(settings)?;
     let store = open(settings, 0, clock(), Some(link_keys))?;
     // It reads: a wrong name is not taken for a new table.

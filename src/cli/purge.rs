@@ -11,7 +11,7 @@ use clap::Args;
 use human_oversight::app::{
     Distrust, check_request, check_standing, remove_unproved_grants, scope_of,
 };
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::domain::{Approval, Decider};
 use human_oversight::keys::ReceiptKeys;
 use human_oversight::policy::MAX_GRANT;
@@ -83,7 +83,7 @@ const UNUSED_LIMIT_AFTER: Duration = DAY.saturating_mul(32);
 /// # Errors
 /// When the table cannot be read or written; what was deleted before is deleted.
 pub(crate) async fn run(
-    settings: TableSettings,
+    settings: StoreSettings,
     clock: Clock,
     options: Options,
 ) -> anyhow::Result<ExitCode> {

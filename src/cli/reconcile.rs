@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::domain::{Approval, Claimed, Coverage};
 use human_oversight::keys::{check_claim, receipt};
 use human_oversight::store::StoreError;
@@ -94,7 +94,7 @@ struct Approvals<'a> {
 ///
 /// # Errors
 /// When the actions, the mapping or the rows cannot be read: then nothing is proved.
-pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(settings: StoreSettings, options: &Options) -> anyhow::Result<ExitCode> {
     let until = options.until.unwrap_or_else(now);
     if options.since.is_some_and(|since| since >= until) {
         bail!("--since must be before --until, and before now");
@@ -151,7 +151,7 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
 
 /// The approvals that are compared, and the number of rows that cannot be trusted.
 async fn read_approvals(
-    settings: &TableSettings,
+    settings: &StoreSettings,
     options: &Options,
     mapping: &Mapping,
     until: Timestamp,

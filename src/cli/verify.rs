@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use human_oversight::app::{check_request, check_standing};
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::domain::Approval;
 use human_oversight::keys::{LinkKeys, ReceiptKeys, check_claim};
 use human_oversight::store::{Store, StoreError, StoredRow};
@@ -40,7 +40,7 @@ pub(crate) struct Verification<'a> {
 /// # Errors
 /// When the table or the keys cannot be read, or the standing table is lost: then nothing is proved.
 pub(crate) async fn run(
-    settings: TableSettings,
+    settings: StoreSettings,
     clock: Clock,
     keys: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
@@ -243,7 +243,7 @@ fn time_problem(approval: &Approval) -> Option<String> {
 
 /// The public keys in a file as `/api/keys` gives them, or those of the gate's own settings.
 pub(crate) fn receipt_keys(
-    settings: &TableSettings,
+    settings: &StoreSettings,
     file: Option<&Path>,
 ) -> anyhow::Result<KeySet> {
     if let Some(file) = file {

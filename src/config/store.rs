@@ -30,7 +30,7 @@ pub enum StoreConfig {
 
 /// Where a table is, how its rows are written, and the keys that are at hand for it.
 #[derive(Clone, Debug)]
-pub struct TableSettings {
+pub struct StoreSettings {
     /// Where the rows are.
     pub store: StoreConfig,
     /// How they are written.
@@ -45,7 +45,7 @@ pub struct TableSettings {
     pub receipt_keys: Option<Vec<NamedKey>>,
 }
 
-impl TableSettings {
+impl StoreSettings {
     /// Reads the settings that it takes to read a table, and no others.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use human_oversight::app::{self, Finding, Grade, SweepRecord};
-use human_oversight::config::{StoreConfig, TableSettings};
+use human_oversight::config::{StoreConfig, StoreSettings};
 use human_oversight::keys::{NamedKey, ReceiptKeys};
 use human_oversight::values::Timestamp;
 use human_oversight_protocol::types::{Key, KeyLife};
@@ -15,7 +15,7 @@ use super::super::maintenance::named;
 const OLD_AFTER: Duration = Duration::from_secs(365 * 86_400);
 
 /// The keys of each setting, one of which makes new ones, and since when a sweep has had each.
-pub(super) fn check_keys(settings: &TableSettings, record: Option<&SweepRecord>) -> Vec<Finding> {
+pub(super) fn check_keys(settings: &StoreSettings, record: Option<&SweepRecord>) -> Vec<Finding> {
     let ages = Ages { record, now: now() };
     let mut found = Vec::new();
     match read(settings, "HO_LINK_KEYS", &settings.link_keys, "link.keys") {
@@ -34,7 +34,7 @@ pub(super) fn check_keys(settings: &TableSettings, record: Option<&SweepRecord>)
 }
 
 fn read(
-    settings: &TableSettings,
+    settings: &StoreSettings,
     name: &str,
     configured: &Option<Vec<NamedKey>>,
     file: &str,

@@ -6,7 +6,7 @@ use human_oversight::app::{
     Finding, check_clock, check_mail, check_standing_rows, check_sweep, last_sweep,
     look_for_off_channels, pauses,
 };
-use human_oversight::config::{Config, TableSettings};
+use human_oversight::config::{Config, StoreSettings};
 use human_oversight::mailer::MailHealth;
 use human_oversight::store::{Store, StoreError, TableState};
 use human_oversight::values::Timestamp;
@@ -30,7 +30,7 @@ pub(super) struct StoreFindings {
 
 pub(super) async fn check(
     config: &Config,
-    settings: &TableSettings,
+    settings: &StoreSettings,
 ) -> anyhow::Result<StoreFindings> {
     let keys = link_keys(settings).unwrap_or_default();
     let has_keys = keys.is_some();

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use human_oversight::app::{self, ConflictReason, Error};
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::domain::Execution;
 use human_oversight::keys::receipt::ReceiptKeys;
 use human_oversight::store::{RowSettings, Store};
@@ -14,7 +14,7 @@ use super::super::maintenance;
 use super::super::unknown_id::NO_REQUEST;
 
 /// The keys that sign: a revocation is signed as the decision was.
-pub(crate) fn receipt_keys(settings: &TableSettings) -> anyhow::Result<ReceiptKeys> {
+pub(crate) fn receipt_keys(settings: &StoreSettings) -> anyhow::Result<ReceiptKeys> {
     let keys = maintenance::receipt_keys(settings)?;
     keys.context("without HO_RECEIPT_KEYS the revocation cannot be signed")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use human_oversight::config::TableSettings;
+use human_oversight::config::StoreSettings;
 use human_oversight::domain::{Approval, Verdict};
 use human_oversight::policy::{Effect, Policy, RuleId};
 use human_oversight::store::StoreError;
@@ -56,7 +56,7 @@ pub(super) async fn run(
     backup: Option<&Path>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let settings = TableSettings::read(environment::value)?;
+    let settings = StoreSettings::read(environment::value)?;
     let keys = link_keys(&settings)?;
     let mut rehearsal = Rehearsal {
         policy,

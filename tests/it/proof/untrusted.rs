@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
 use human_oversight::azure::{SignIn, SignInPolicy};
-use human_oversight::config::{Config, TableSettings};
+use human_oversight::config::{Config, StoreSettings};
 use human_oversight::domain::{Approval, Verdict};
 use human_oversight::keys::keyring;
 use human_oversight::keys::receipt::{ReceiptKeys, check};
@@ -249,7 +249,7 @@ fn no_setting_panics_the_start_or_is_repeated_in_an_error() {
             set.map(|(_, value)| value.to_owned())
         };
         let config = Config::read(lookup).err();
-        let table = TableSettings::read(lookup).err();
+        let table = StoreSettings::read(lookup).err();
         for error in [config, table].into_iter().flatten() {
             for error in error.iter().map(ToString::to_string) {
                 assert!(!error.contains("zebra") && !error.contains('\n'), "{error}");
