@@ -119,8 +119,14 @@ impl Service {
         let entry =
             json!({"paidAt": paid_at, "kind": "payment", "payment": payment, "approval": approval});
         let mut journal = self.journal.lock().expect("no panic while it is held");
-        journal.write_all(format!("{entry}\n").as_bytes())?;
-        Ok(journal.sync_data()?)
+        let length = journal.metadata()?.len();
+        let written = journal.write_all(format!("{entry}\n").as_bytes());
+        if let Err(error) = written.and_then(|()| journal.sync_data()) {
+            // No half of a line is left, to which the next one would be joined.
+            journal.set_len(length)?;
+            return Err(error.into());
+        }
+        Ok(())
     }
 }
 
@@ -128,8 +134,8 @@ impl Service {
 fn used(journal: &mut File) -> anyhow::Result<HashSet<String>> {
     let mut text = String::new();
     journal.read_to_string(&mut text)?;
-    let approvals = text.lines().map(|line| {
-        let entry: Entry = serde_json::from_str(line)?;
+    let approvals = (1..).zip(text.lines()).map(|(number, line)| {
+        let entry: Entry = serde_json::from_str(line).with_context(|| format!("line {number}"))?;
         Ok(entry.approval)
     });
     approvals.collect()

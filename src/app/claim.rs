@@ -125,7 +125,8 @@ impl App {
     /// Withdraws a pending request.
     ///
     /// # Errors
-    /// When the caller is not the owner, the claimant's secret is wrong or the request is no longer pending.
+    /// When the clock of this machine is wrong, the caller is not the owner, the claimant's secret is wrong or the request is
+    /// no longer pending.
     pub async fn withdraw(
         self: &Arc<Self>,
         id: &ApprovalId,

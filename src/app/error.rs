@@ -49,7 +49,7 @@ pub enum Error {
     Exhausted(Exhausted),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
-    /// A row of the standing table was, without which nothing goes on. The text is for the log.
+    /// A row of the standing table on which the call depends was changed outside the gate. The text is for the log.
     Untrusted(String),
     /// A failure of the store, transient or until the operator acts. The text is for the log.
     Unavailable(String),

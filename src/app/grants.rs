@@ -10,13 +10,14 @@ use human_oversight_protocol::parameters::hex;
 
 use super::error::{ConflictReason, Error};
 use super::grant_rows;
+use super::paused::may_cover;
 use super::rejections::is_rejected_since;
 use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{
     Approval, Decider, Execution, Grant, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish,
-    Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
+    Grants, HeldGrant, Plan, Request, SignedGrant,
 };
 use crate::keys::{NoKeyInForce, check_grant, random_bytes};
 use crate::policy::{Absence, Member, Policy, is_same_person};
@@ -244,11 +245,9 @@ impl App {
             return Ok(false);
         };
         let scope = grant.scope.clone();
-        let may_cover = |pause: &Pause| pause.scope.may_cover(Some(&scope.owner), &scope.agent);
-        let are_covering = |pauses: &[Pause]| pauses.iter().any(may_cover);
+        let (owner, agent) = (Some(&scope.owner), scope.agent.as_str());
         // What is never given has no end, of which its giver would get an email.
-        let pauses = self.recent_pauses().await;
-        if pauses.map_or(true, |it| are_covering(&it)) {
+        if self.forbids_grants(owner, agent).await {
             return Ok(false);
         }
         let Ok(signed) = self.receipt_keys.sign_grant(&self.base_url, grant) else {
@@ -279,7 +278,8 @@ impl App {
             "a standing grant was given"
         );
         // A pause ends the grants that it finds. This one may have come too late for that.
-        let is_paused = self.pauses().await.map_or(true, |it| are_covering(&it));
+        let pauses = self.pauses().await;
+        let is_paused = pauses.map_or(true, |pauses| may_cover(&pauses, owner, agent));
         if is_paused {
             let (store, now) = (&self.store, || self.now());
             grant_rows::end(store, name, &id, GrantEnd::Pause, now).await?;

@@ -42,7 +42,7 @@ async fn list(store: &Store) -> Result<PauseList, StoreError> {
         let Some(row) = stored.row else { continue };
         match row.and_then(|row| decode(&row)) {
             Ok(pause) => list.standing.push(pause),
-            Err(error @ (StoreError::Damaged(_) | StoreError::LaterVersion(_))) => {
+            Err(error @ StoreError::Damaged(_)) => {
                 list.damaged.push(DamagedPause {
                     row: stored.keys,
                     scope,
@@ -63,7 +63,7 @@ pub fn scope_of(stored: &StoredStandingRow) -> Option<PauseScope> {
 }
 
 impl App {
-    /// The same, with the pause of `HO_PAUSED`.
+    /// As [`list_pauses`], with the pause of `HO_PAUSED`.
     ///
     /// # Errors
     /// As [`list_pauses`].

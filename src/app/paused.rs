@@ -64,6 +64,13 @@ impl App {
         pauses.iter().find(covers).map(|pause| pause.since)
     }
 
+    /// Whether no standing grant can be given for this owner and agent, since a pause may cover them, by what was read at
+    /// most 5 s ago. So it is where that cannot be read.
+    pub async fn forbids_grants(&self, owner: Option<&Owner>, agent: &str) -> bool {
+        let pauses = self.recent_pauses().await;
+        pauses.map_or(true, |pauses| may_cover(&pauses, owner, agent))
+    }
+
     /// Sets a pause, from the moment at which this returns.
     ///
     /// # Errors
@@ -190,4 +197,9 @@ impl App {
             Some(pause) => Err(Error::Paused(pause.since)),
         }
     }
+}
+
+/// Whether one of the pauses may cover requests of this owner and agent.
+pub(super) fn may_cover(pauses: &[Pause], owner: Option<&Owner>, agent: &str) -> bool {
+    pauses.iter().any(|it| it.scope.may_cover(owner, agent))
 }

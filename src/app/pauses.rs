@@ -124,6 +124,12 @@ pub async fn executing(
         }
     }
     let may_cover = |request: &Request| scope.may_cover(request.owner.as_ref(), request.id.agent());
+    // Not those of agents whose credential it may be: that would hide a name with a fault.
+    let is_counted = |request: &Request| {
+        let owner = request.owner.as_ref();
+        let is_anyones = owner.is_none() && matches!(scope, PauseScope::Owner(_));
+        is_anyones || scope.covers(owner, request.id.agent())
+    };
     let mut executing = Executing::default();
     let rows = stream::iter(ids).map(async |id| store.get(&id).await);
     let mut rows = std::pin::pin!(rows.buffered(CONCURRENT_READS));
@@ -131,7 +137,8 @@ pub async fn executing(
         match row {
             Ok(row) if may_cover(&row.approval.request) => {
                 executing.actions.extend(running(&row.approval));
-                executing.open += usize::from(row.approval.is_open(now));
+                let is_open = is_counted(&row.approval.request) && row.approval.is_open(now);
+                executing.open += usize::from(is_open);
             }
             Ok(_) => {}
             Err(StoreError::NotFound | StoreError::Legacy) => {}

@@ -3,14 +3,19 @@
 use futures_util::future::try_join_all;
 
 use super::finding::Finding;
-use crate::store::{StandingKind, Store, StoreError};
+use super::pause_rows;
+use crate::store::{StandingKind, StandingRow, Store, StoreError};
 
-/// What rests on the rows of each kind.
-const KINDS: [(StandingKind, &str); 3] = [
-    (
-        StandingKind::Pause,
-        "pauses, each of which stops everything",
-    ),
+/// A kind of rows, and what a damaged one stops.
+type Kind = (StandingKind, &'static str);
+
+const PAUSES: Kind = (
+    StandingKind::Pause,
+    "pauses, each of which stops everything",
+);
+
+const KINDS: [Kind; 5] = [
+    PAUSES,
     (
         StandingKind::Budget,
         "budgets, whose owners can submit nothing",
@@ -19,6 +24,14 @@ const KINDS: [(StandingKind, &str); 3] = [
         StandingKind::Code,
         "people's wrong codes, without which they cannot decide by code",
     ),
+    (
+        StandingKind::Rejection,
+        "rejections, whose content cannot be submitted where a rule refuses what was rejected",
+    ),
+    (
+        StandingKind::Limit,
+        "limits of rules, which approve nothing by themselves",
+    ),
 ];
 
 /// Looks for a pause that cannot be trusted; `None` if there is none.
@@ -26,10 +39,10 @@ const KINDS: [(StandingKind, &str); 3] = [
 /// # Errors
 /// The store's own.
 pub(super) async fn check_pauses(store: &Store) -> Result<Option<Finding>, StoreError> {
-    check_kinds(store, &KINDS[..1]).await
+    check_kinds(store, &[PAUSES]).await
 }
 
-/// Looks for pauses, budgets and wrong codes that cannot be trusted; `None` if there are none.
+/// Looks for rows of any of these kinds that cannot be trusted; `None` if there are none.
 ///
 /// # Errors
 /// The store's own.
@@ -37,28 +50,26 @@ pub async fn check_standing_rows(store: &Store) -> Result<Option<Finding>, Store
     check_kinds(store, &KINDS).await
 }
 
-async fn check_kinds(
-    store: &Store,
-    kinds: &[(StandingKind, &str)],
-) -> Result<Option<Finding>, StoreError> {
+async fn check_kinds(store: &Store, kinds: &[Kind]) -> Result<Option<Finding>, StoreError> {
     let counts = kinds.iter().map(|(kind, _)| count_damaged(store, *kind));
     let counts = try_join_all(counts).await?;
     let damaged = counts.iter().zip(kinds).filter(|(count, _)| **count > 0);
-    let damaged: Vec<_> = damaged
-        .map(|(count, (_, what))| format!("{count} {what}"))
-        .collect();
-    if damaged.is_empty() {
+    let (mut stops_everything, mut said) = (false, Vec::new());
+    for (count, (kind, what)) in damaged {
+        stops_everything |= *kind == StandingKind::Pause;
+        said.push(format!("{count} {what}"));
+    }
+    if said.is_empty() {
         return Ok(None);
     }
     let detail = format!(
         "standing rows cannot be trusted: {}: see `list --damaged`",
-        damaged.join("; ")
+        said.join("; ")
     );
-    // The pauses are the first of the kinds.
-    Ok(Some(if counts[0] == 0 {
-        Finding::warning(detail)
-    } else {
+    Ok(Some(if stops_everything {
         Finding::failed(detail)
+    } else {
+        Finding::warning(detail)
     }))
 }
 
@@ -67,8 +78,22 @@ async fn count_damaged(store: &Store, kind: StandingKind) -> Result<usize, Store
         // A new store; or what is lost is said elsewhere.
         Err(StoreError::StandingLost) => Ok(0),
         rows => {
-            let is_damaged = |row: &&Result<_, _>| matches!(row, Err(StoreError::Damaged(_)));
-            Ok(rows?.iter().filter(is_damaged).count())
+            let is_damaged = |row: Result<StandingRow, StoreError>| {
+                let checked = row.and_then(|row| check_content(&row));
+                matches!(checked, Err(StoreError::Damaged(_)))
+            };
+            Ok(rows?
+                .into_iter()
+                .filter_map(|row| is_damaged(row).then_some(()))
+                .count())
         }
+    }
+}
+
+/// Whether what a sealed row says can be read.
+pub(super) fn check_content(row: &StandingRow) -> Result<(), StoreError> {
+    match row.kind {
+        StandingKind::Pause => pause_rows::decode(row).map(drop),
+        _ => Ok(()),
     }
 }

@@ -179,9 +179,9 @@ impl App {
     async fn collect_due(
         &self,
         started_at: Timestamp,
-        position: Option<Cursor>,
+        cursor: Option<Cursor>,
     ) -> Result<DuePage, StoreError> {
-        let mut collected = self.store.due(started_at, position).await?;
+        let mut collected = self.store.due(started_at, cursor).await?;
         while collected.next.is_some() && collected.due.len() < COLLECTED {
             let page = self.store.due(started_at, collected.next).await?;
             collected.due.extend(page.due);

@@ -2,6 +2,7 @@
 
 use human_oversight_protocol::types::KeySet;
 
+use super::standing_damage::check_content;
 use crate::domain::Approval;
 use crate::keys::{check_grant, receipt};
 use crate::store::{StandingKind, StandingRow, StoreError, StoredStandingRow, decode_grants};
@@ -52,7 +53,7 @@ pub fn check_standing(stored: &StoredStandingRow, keys: Option<&KeySet>) -> Resu
         None => Ok(()),
         Some(Err(error)) => Err(error.clone().into()),
         Some(Ok(row)) if row.kind == StandingKind::Grant => check_grants(row, keys),
-        Some(Ok(_)) => Ok(()),
+        Some(Ok(row)) => Ok(check_content(row)?),
     }
 }
 

@@ -38,24 +38,24 @@ pub(crate) fn ensure_store_exists(settings: &StoreSettings) -> anyhow::Result<()
 /// Opens a store that exists, with the link keys that verify its rows.
 ///
 /// # Errors
-/// As [`open_kept`]; or when there are no link keys.
+/// As [`open_whole`]; or when there are no link keys.
 pub(crate) async fn open_existing(settings: &StoreSettings, clock: Clock) -> anyhow::Result<Store> {
     ensure_store_exists(settings)?;
     let link_keys = required_link_keys(settings)?;
-    open_kept(settings, clock, Some(link_keys)).await
+    open_whole(settings, clock, Some(link_keys)).await
 }
 
 /// Opens a store that exists, to judge its rows, by what they say alone if there are no link keys. Where the clock of this
 /// machine is wrong, it says so.
 ///
 /// # Errors
-/// As [`open_kept`]; or when the table cannot be read.
+/// As [`open_whole`]; or when the table cannot be read.
 pub(crate) async fn open_to_judge(
     settings: &StoreSettings,
     clock: Clock,
     keys: Option<Arc<LinkKeys>>,
 ) -> anyhow::Result<Store> {
-    let store = open_kept(settings, clock, keys).await?;
+    let store = open_whole(settings, clock, keys).await?;
     check_clock(&store, Access::Reads).await?;
     Ok(store)
 }
@@ -64,7 +64,7 @@ pub(crate) async fn open_to_judge(
 ///
 /// # Errors
 /// As [`ensure_standing_is_kept`], with link keys; or when there is no store.
-async fn open_kept(
+async fn open_whole(
     settings: &StoreSettings,
     clock: Clock,
     keys: Option<Arc<LinkKeys>>,

@@ -105,7 +105,7 @@ pub(crate) async fn run(
     let receipt_keys = receipt_keys(&settings)?;
     let keys = receipt_keys.as_ref().map(ReceiptKeys::public);
     let Some(days) = days else {
-        return purge_damaged_standing(&store, keys, &clock, delete).await;
+        return purge_damaged_standing(&store, keys, delete).await;
     };
     let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
     let mut found = Found {
@@ -150,19 +150,25 @@ async fn purge_standing(
         found.damaged += u64::from(damage.is_some());
         found.unused += u64::from(damage.is_none() && is_unused);
         if delete && (damage.is_some() || is_unused) {
-            let damage = damage.filter(|_| !is_unused);
-            found.count(delete_standing(store, &row, damage.as_ref(), keys, clock).await)?;
+            let deleted = match (&row.row, damage, keys) {
+                // Of the grants for what reads the same, others may be proved.
+                (Some(Ok(row)), Some(Distrust::Unproved(_)), Some(keys)) if !is_unused => {
+                    remove_unproved_grants(store, &row.name, keys, &**clock).await
+                }
+                _ => store.delete_stored_standing(&row).await,
+            };
+            found.count(deleted)?;
         }
         Ok(())
     })
     .await
 }
 
-/// Names the standing rows that cannot be trusted, of any age, or deletes them. What the gate needs, it writes anew.
+/// Names the standing rows that were changed, of any age, or deletes them. What the gate needs, it writes anew. One of a
+/// key that is missing may be sound: it stays.
 async fn purge_damaged_standing(
     store: &Store,
     keys: Option<&KeySet>,
-    clock: &Clock,
     delete: bool,
 ) -> anyhow::Result<ExitCode> {
     let mut found = Found::default();
@@ -172,7 +178,8 @@ async fn purge_damaged_standing(
         };
         // `resume` ends it, and what came with it.
         let is_of_scope = row.kind == Some(StandingKind::Pause) && scope_of(&row).is_some();
-        if !damage.is_damage() || is_of_scope {
+        let is_changed = matches!(damage, Distrust::Row(StoreError::Damaged(_)));
+        if !is_changed || row.is_of_other_key || is_of_scope {
             found.untrusted += 1;
             return Ok(());
         }
@@ -180,7 +187,7 @@ async fn purge_damaged_standing(
         let (named, cause) = (plain_keys(&row.keys), plain(&damage.to_string()));
         say(&format!("standing row {named}: {cause}"));
         if delete {
-            found.count(delete_standing(store, &row, Some(&damage), keys, clock).await)?;
+            found.count(store.delete_stored_standing(&row).await)?;
         }
         Ok(())
     })
@@ -201,28 +208,11 @@ async fn purge_damaged_standing(
     ));
     if untrusted > 0 {
         say(&format!(
-            "{untrusted} others stay: pauses that `executing` names, and `resume` removes; or rows that a later version may \
-             trust."
+            "{untrusted} others stay: pauses that `executing` names, and `resume` removes; rows of keys that are not in the \
+             settings; or rows that a later version may trust."
         ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Deletes a row, or what of it is not proved.
-async fn delete_standing(
-    store: &Store,
-    row: &StoredStandingRow,
-    damage: Option<&Distrust>,
-    keys: Option<&KeySet>,
-    clock: &Clock,
-) -> Result<(), StoreError> {
-    match (&row.row, damage, keys) {
-        // Of the grants for what reads the same, others may be proved.
-        (Some(Ok(row)), Some(Distrust::Unproved(_)), Some(keys)) => {
-            remove_unproved_grants(store, &row.name, keys, &**clock).await
-        }
-        _ => store.delete_stored_standing(row).await,
-    }
 }
 
 /// Returns how many there are.

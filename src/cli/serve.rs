@@ -126,7 +126,7 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Resul
     let signal = tokio::select! {
         // After a panic in there, the gate goes on: it prepares its store when it needs it.
         Ok(Err(error)) = &mut sweeping => return Err(error),
-        // After a panic in there, the process would only sweep. Its message may have what a caller sent.
+        // After a panic in there, the process would only sweep. The message of a panic may contain what a caller sent.
         _ = &mut serving => bail!("the server has ended"),
         signal = stop_signal() => signal?,
     };

@@ -54,9 +54,9 @@ pub(super) enum Error {
     Invalid(Vec<FieldError>),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
-    /// A row of the standing table was, without which nothing goes on. The text is for the log.
+    /// A row of the standing table on which the call depends was changed outside the gate. The text is for the log.
     Untrusted(String),
-    /// A transient failure. The text is for the log.
+    /// A failure of the store, transient or until the operator acts. The text is for the log.
     Unavailable(String),
     /// A bug in the gate.
     Bug,
@@ -251,7 +251,12 @@ impl Error {
                  whatever it says. Contact the gate's operator."
                     .to_owned()
             }
-            Self::Unavailable(_) | Self::Untrusted(_) => {
+            Self::Untrusted(_) => {
+                "A row that the gate needs for this cannot be trusted. Nothing is half-done, and nothing will be done until \
+                 the gate's operator has mended it."
+                    .to_owned()
+            }
+            Self::Unavailable(_) => {
                 "Nothing is half-done. Retry the same call soon: if it was recorded after all, the \
                  response will say so (for submit: only with a correlationId of your own)."
                     .to_owned()
@@ -363,7 +368,8 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         let retry_after = match self {
-            Self::Unavailable(_) | Self::Untrusted(_) => Some(2),
+            Self::Unavailable(_) => Some(2),
+            Self::Untrusted(_) => Some(60),
             Self::TooManyOpen(_) => Some(60),
             Self::TooManyWaits(_) => Some(10),
             Self::Exhausted(exhausted) => Some(whole_seconds(exhausted.retry_after)),

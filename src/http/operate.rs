@@ -30,7 +30,7 @@ use crate::values::{ApprovalId, Timestamp};
 
 const TEXT_CHARS: usize = 500;
 /// Keys of a row, of at most 1 KiB each, and a time.
-const POSITION_CHARS: usize = 4_000;
+const CURSOR_CHARS: usize = 4_000;
 const NO_GRANT: &str = "is the id of no standing grant";
 const NO_ID: &str = "must be the id of a request";
 const NO_REQUEST: &str = "is the id of no request";
@@ -177,7 +177,7 @@ fn list_fields(fields: &mut Fields) -> Option<Operation> {
         }
         what.ok()
     });
-    let from = fields.optional_text("from", Text::Line, POSITION_CHARS);
+    let from = fields.optional_text("from", Text::Line, CURSOR_CHARS);
     let from = from.map(|from| TableCursor::decode(&from));
     if from == Some(None) {
         fields.add_error("/from", "must be the `next` of the part before");

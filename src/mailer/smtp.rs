@@ -285,7 +285,7 @@ fn recipient_error(error: Error, recipient: &str) -> MailError {
 }
 
 /// An error about the email, whose recipient the relay has accepted. Without an enhanced code, which relays leave out where a
-/// sender or a quota is at fault, only one of the size is final.
+/// sender or a quota is at fault, only a refusal for its size (552) is final.
 fn content_error(error: Error) -> MailError {
     refusal(&error, |error| has_code(error, &["552"]))
 }
@@ -332,13 +332,21 @@ fn names_relay(error: &Error, recipient: &str) -> bool {
 
 const CODES_OF_RELAY: [&str; 8] = ["500", "502", "503", "504", "521", "530", "535", "555"];
 
-/// Of its rules for senders, its lists of addresses that send spam, and its quotas.
-const WORDS_OF_RELAY: [&str; 7] = [
+/// Words about its rules for senders and clients, its lists of addresses that send spam, and its quotas.
+const WORDS_OF_RELAY: [&str; 15] = [
     "relay",
     "sender",
+    "sending",
+    "rcpthosts",
+    "auth",
+    "access denied",
+    "prohibit",
+    "suspended",
     "blacklist",
+    "black list",
     "blocklist",
-    "blocked using",
+    "blocked",
+    "limit",
     "per hour",
     "per day",
 ];
@@ -364,11 +372,19 @@ fn enhanced_code(error: &Error) -> Option<String> {
     let (_, response) = text.split_once("): ")?;
     let words = response.split_whitespace();
     let mut words = words.map(|word| word.trim_matches(['(', '#', ')']));
+    let class = if error.is_permanent() { "5" } else { "4" };
+    let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     let code = words.find(|word| {
-        word.starts_with(['4', '5'])
-            && word.split('.').count() == 3
-            && word.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-            && word.len() <= 9
+        let parts: Vec<&str> = word.split('.').collect();
+        match parts[..] {
+            [first, subject, detail] => {
+                first == class
+                    && matches!(subject.as_bytes(), [b'0'..=b'7'])
+                    && (1..=3).contains(&detail.len())
+                    && is_number(detail)
+            }
+            _ => false,
+        }
     });
     code.map(str::to_owned)
 }

@@ -275,10 +275,6 @@ impl<'a> DecisionPage<'a> {
         self.disallowed_approvers = (!people.is_empty()).then(|| addresses.join(", "));
     }
 
-    pub fn is_paused(&self) -> bool {
-        self.paused.is_some()
-    }
-
     /// Shows that the operator has paused what this request waits for.
     pub fn show_pause(&mut self, since: Timestamp) {
         self.paused = Some(self.brand.zone.time(since));

@@ -1,7 +1,7 @@
 //! The store of local development: SQLite in one file.
 //!
-//! One thread writes; writes that wait while it commits go into the next commit together. Reads run
-//! on the caller's thread, which costs less than another thread. A commit is on the disk
+//! One thread writes what calls change; writes that wait while it commits go into the next commit together. Reads, and the
+//! repair of due times, run on the caller's thread, which costs less than another thread. A commit is on the disk
 //! before it is acknowledged (WAL, `synchronous=FULL`). When the file cannot be used, every call fails,
 //! and the next one tries again.
 

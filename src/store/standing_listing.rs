@@ -21,6 +21,8 @@ pub struct StoredStandingRow {
     pub columns: Map<String, Value>,
     /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`], and not the damaged id of the gate.
     pub row: Option<Result<StandingRow, StoreError>>,
+    /// Whether its row MAC is of a key that is not among the link keys.
+    pub is_of_other_key: bool,
     /// The time of the last write, if the store knows it.
     pub written_at: Option<Timestamp>,
     etag: ETag,
@@ -83,6 +85,8 @@ impl Store {
         raw: RawRow,
         gate: Option<&GateId>,
     ) -> Option<StoredStandingRow> {
+        let keys = self.link_keys();
+        let is_of_other_key = keys.is_ok_and(|keys| raw.columns.is_orphaned(keys));
         let kind = StandingKind::from_word(&raw.keys.0);
         let row = match kind {
             None if raw.keys == keys_of_row() => match self.decode_gate_id(&raw.columns) {
@@ -105,6 +109,7 @@ impl Store {
             kind,
             columns,
             row,
+            is_of_other_key,
             written_at: raw.written_at,
             etag: raw.etag,
         })

@@ -261,3 +261,31 @@ async fn with_the_keys_of_another_gate_nothing_is_purged() {
         "{said}"
     );
 }
+
+/// The gate has both keys; the settings of the command have the new one alone.
+#[tokio::test]
+async fn rows_of_a_key_that_a_command_lacks_are_not_purged_as_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path());
+    let gate = gate(&settings, dir).await;
+    gate.ask().await;
+    let new = keyring::generate_link_key();
+    let link_keys = settings.iter_mut().find(|it| it.0 == "HO_LINK_KEYS");
+    let (_, link_keys) = link_keys.unwrap();
+    let both = format!("{new},{link_keys}");
+    *link_keys = new;
+    let alone = backing_store::borrowed(&settings);
+    let mut both = vec![("HO_LINK_KEYS", both.as_str())];
+    both.extend(alone.iter().filter(|it| it.0 != "HO_LINK_KEYS"));
+    let gate = TestGate::at(gate.dir, &both).await;
+    let (said, code) = run(&alone, &["purge", "--damaged", "--delete"]).await;
+    let kept = "0 standing rows that cannot be trusted were deleted; 0 of them";
+    assert!(code == 0 && said.starts_with(kept), "{said}");
+    assert!(
+        said.contains("rows of keys that are not in the settings"),
+        "{said}"
+    );
+    let (said, code) = run(&both, &["list", "--damaged"]).await;
+    assert_eq!(code, 0, "{said}");
+    gate.ask().await;
+}

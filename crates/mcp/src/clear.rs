@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::id::Id;
 use crate::lenient;
-use crate::members::{Members, bare, fold, is_dropped, leading_text, members, texts};
+use crate::members::{Members, bare, fold, leading_text, may_read_as, members, texts};
 
 /// The members of a message.
 pub(crate) const MESSAGE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
@@ -51,7 +51,7 @@ const UNCLEAR: &str = "each member of params and of _meta must be clear: no name
                        or an invalid escape";
 const NAME: &str =
     "what params name must have characters, no control characters, and no blanks at its ends";
-const CONTROLS: &str = "what the protocol defines in _meta must have no control characters, but for lines of the texts of an object";
+const CONTROLS: &str = "what the protocol defines in _meta must have no control characters, but for the lines of a description";
 const NESTED: &str = "a message must not contain another one of the method tools/call: a server that reads its input in \
                       pieces may run it. Send it as a text";
 const OWN: &str = "an id has the form of the proxy's own";
@@ -104,11 +104,13 @@ fn params_fault(params: &RawValue) -> Option<&'static str> {
     defined.any(has_controls).then_some(CONTROLS)
 }
 
-/// Whether a value of `_meta` has control characters. A description within an object may have several lines.
+/// Whether a value of `_meta` has control characters. What describes a client may have several lines.
 fn has_controls(value: &RawValue) -> bool {
-    let is_object = value.get().starts_with('{');
-    let is_wrong = |c: char| c.is_ascii_control() && !(is_object && "\t\n\r".contains(c));
-    let is_clear = |text| serde_json::from_str(text).is_ok_and(|it: String| !it.contains(is_wrong));
+    let is_clear = |(member, text): (Option<&str>, &str)| {
+        let has_lines = member == Some("\"description\"");
+        let is_wrong = |c: char| c.is_ascii_control() && !(has_lines && "\t\n\r".contains(c));
+        serde_json::from_str(text).is_ok_and(|it: String| !it.contains(is_wrong))
+    };
     !texts(value.get()).all(is_clear)
 }
 
@@ -142,13 +144,6 @@ fn is_plain(value: &RawValue) -> bool {
 
 fn has_no_controls(text: &str) -> bool {
     !text.contains(|c: char| c.is_ascii_control())
-}
-
-/// Whether a server that ends a text early, or drops what it does not take for a part of it, may read this word.
-fn may_read_as(text: &str, word: &str) -> bool {
-    let is_end = |c: char| is_dropped(c) || c.is_whitespace();
-    let first = text.split(is_end).find(|it| !it.is_empty());
-    fold(first.unwrap_or_default()) == word || fold(&bare(text)) == word
 }
 
 /// The text in quotes, with replacement characters for what is none.

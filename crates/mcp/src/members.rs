@@ -22,8 +22,7 @@ impl<'a> Members<'a> {
     /// The members of an object that the server reads as well. There are none either if a name has a character that
     /// controls, which may end it, or is spelt nearly as one of `names`.
     pub(crate) fn read_clear(object: &'a RawValue, names: &[&str]) -> Option<Self> {
-        let is_near =
-            |name: &str| !names.contains(&name) && names.contains(&fold(&bare(name)).as_str());
+        let is_near = |name: &str| names.iter().any(|it| *it != name && may_read_as(name, it));
         let is_clear =
             |name: &str| !name.contains(|c: char| c.is_ascii_control()) && !is_near(name);
         Self::read(object).filter(|it| it.iter().all(|(name, _)| is_clear(name)))
@@ -93,11 +92,19 @@ pub(crate) fn members(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
     })
 }
 
-/// The names and texts in quotes of a JSON text.
-pub(crate) fn texts(json: &str) -> impl Iterator<Item = &str> {
-    pieces(json).filter_map(|piece| match piece {
-        Piece::Member(text, _) | Piece::Text(text) => Some(text),
-        Piece::Open | Piece::Close => None,
+/// The names and texts in quotes of a JSON text; with the name of its member, if it is the first text of one.
+pub(crate) fn texts(json: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
+    let mut member = None;
+    pieces(json).filter_map(move |piece| match piece {
+        Piece::Member(name, _) => {
+            member = Some(name);
+            Some((None, name))
+        }
+        Piece::Text(text) => Some((member.take(), text)),
+        Piece::Open | Piece::Close => {
+            member = None;
+            None
+        }
     })
 }
 
@@ -161,8 +168,15 @@ pub(crate) fn bare(text: &str) -> String {
     text.replace(is_dropped, "").trim().to_owned()
 }
 
-pub(crate) fn is_dropped(c: char) -> bool {
+fn is_dropped(c: char) -> bool {
     c.is_control() || c == char::REPLACEMENT_CHARACTER
+}
+
+/// Whether a reader that ends a text early, or drops what it does not take for a part of it, may read this word.
+pub(crate) fn may_read_as(text: &str, word: &str) -> bool {
+    let is_end = |c: char| is_dropped(c) || c.is_whitespace();
+    let first = text.split(is_end).find(|it| !it.is_empty());
+    fold(first.unwrap_or_default()) == word || fold(&bare(text)) == word
 }
 
 #[cfg(test)]

@@ -140,12 +140,14 @@ impl Request {
         // Where the host bills waiting calls, the gate asks for a longer pause, and the calls do not wait. The first
         // call finds that out.
         let mut may_wait = false;
+        let mut is_away = false;
         loop {
             let wait = if may_wait { LONG_POLL } else { Duration::ZERO };
             let has_waited = std::mem::take(&mut may_wait);
             pause = match self.client.status(&id, wait).await {
                 Ok((approval, _)) if approval.status != Status::Pending => return Ok(approval),
                 Ok((approval, retry_after)) => {
+                    is_away = false;
                     on_pending(approval);
                     let pause = retry_after.unwrap_or(MIN_PAUSE);
                     may_wait = pause <= MIN_PAUSE;
@@ -154,7 +156,14 @@ impl Request {
                     }
                     pause
                 }
-                Err(error) if error.is_transient() => pause_after(&error, pause),
+                Err(error) if error.is_transient() => {
+                    let pause = pause_after(&error, pause);
+                    if !std::mem::replace(&mut is_away, true) {
+                        let cause = Refusal::before_submit(error).loggable_detail();
+                        tracing::warn!(id, cause, "the gate does not answer: it is asked again");
+                    }
+                    pause
+                }
                 Err(error) => return Err(error.into()),
             };
             sleep(pause).await;

@@ -59,7 +59,9 @@ pub(super) async fn check(
         pauses = match lost {
             Some(error) => vec![Finding::failed(format!("unknown: {error}"))],
             None => {
-                tables.extend(check_standing_rows(&store).await.ok().flatten());
+                let damaged = check_standing_rows(&store).await;
+                let damaged = damaged.unwrap_or_else(|it| Some(Finding::failed(it.to_string())));
+                tables.extend(damaged);
                 check_pauses(&store).await
             }
         };

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use human_oversight::app::Executing;
 use human_oversight::domain::{Pause, PauseScope};
+use human_oversight::values::Owner;
 use human_oversight_protocol::operate::DamagedPause;
 
 use super::super::output::plain;
@@ -50,6 +51,10 @@ pub(super) fn print_open(open: Option<usize>, scope: &PauseScope, print: Print) 
     match (open, scope) {
         (None, _) => {}
         (Some(0), PauseScope::All) => print("No open request."),
+        (Some(0), PauseScope::Owner(Owner::Key(_) | Owner::Identity(_))) => print(
+            "No open request in this scope. Check the name; the requests of agents that HO_AGENT_KEYS gives this credential are \
+             not counted.",
+        ),
         (Some(0), _) => print("No open request in this scope. Check the name."),
         (Some(1), _) => print(&format!("1 open request {covered}.")),
         (Some(number), _) => print(&format!("{number} open requests {covered}.")),

@@ -110,7 +110,13 @@ fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Optio
              Tell the operator of this gate.",
             None,
         ),
-        Error::Unavailable(_) | Error::Untrusted(_) => (
+        Error::Untrusted(_) => (
+            "Nothing was recorded",
+            "What the gate needs for this cannot be trusted. Tell the operator of this gate: until it is mended, nothing can be \
+             recorded. Your link stays valid.",
+            None,
+        ),
+        Error::Unavailable(_) => (
             "Please try again in a minute",
             "The gate cannot record anything at the moment. Your link stays valid: open it again to \
              see whether your decision was recorded.",

@@ -26,13 +26,15 @@ pub(super) struct Forms<'a> {
     pub(super) identified: Identified,
     pub(super) draft: &'a Draft,
     pub(super) message: Option<&'a str>,
+    /// Whether a standing grant can be given. One that is given during a pause would end with it.
+    pub(super) takes_grants: bool,
 }
 
 impl Forms<'_> {
     /// The forms for all that the approver can do on this page.
     pub(super) fn all(&self, page: &DecisionPage<'_>, now: Timestamp) -> PageForms {
         let form = |is_offered: bool, purpose| {
-            let form = is_offered.then(|| self.of(purpose, page.is_paused()));
+            let form = is_offered.then(|| self.of(purpose));
             form.flatten()
         };
         let can_vote = self.approval.can_vote(self.identified.approver, now);
@@ -47,7 +49,7 @@ impl Forms<'_> {
     }
 
     /// The form for a purpose, with what was typed in it and with the problem that it had.
-    fn of(&self, purpose: FormPurpose, is_paused: bool) -> Option<render::Form> {
+    fn of(&self, purpose: FormPurpose) -> Option<render::Form> {
         let Self {
             app,
             approval,
@@ -70,9 +72,8 @@ impl Forms<'_> {
             rejections: approval.plan.rejections.get(),
             needs_comment: approval.plan.comment == CommentRule::Always,
             needs_reason: approval.plan.comment != CommentRule::Never,
-            // What is given during a pause would end with it.
             grants: terms
-                .filter(|_| !is_paused)
+                .filter(|_| self.takes_grants)
                 .map(|terms| GrantOffer::new(terms, draft.grant)),
             identification: self.identification(purpose)?,
             problem: self.problem(purpose),

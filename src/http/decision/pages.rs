@@ -37,12 +37,14 @@ pub(super) async fn show(
         .result
         .and_then(|(form, it)| message(it, approval, approver, form, app));
     let mut page = describe(app, approval, identified, result, now).await;
+    let (owner, agent) = (approval.request.owner.as_ref(), approval.request.id.agent());
     let forms = Forms {
         app,
         approval,
         identified,
         draft: &draft,
         message: message.as_deref(),
+        takes_grants: !app.forbids_grants(owner, agent).await,
     };
     page.forms = forms.all(&page, now);
     page.can_hand_over = page.forms.hand_over.is_some();

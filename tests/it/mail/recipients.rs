@@ -43,6 +43,13 @@ async fn only_a_refusal_that_is_about_the_recipient_gives_an_approver_up() {
             Unavailable,
         ),
         ("503 5.5.1 Bad sequence of commands", Unavailable),
+        ("550 daily limit reached", Unavailable),
+        ("550 SMTP AUTH is required", Unavailable),
+        ("550 Administrative prohibition", Unavailable),
+        (
+            "550 Client host is on our blacklist (Exim 4.96.2)",
+            Unavailable,
+        ),
         (
             "550 #5.7.1 Your access to submit messages was rejected",
             Unavailable,

@@ -76,6 +76,9 @@ fn a_control_character_in_what_a_server_takes_for_a_name_is_refused() {
         passed(&format!(r#"{{"{version}":"2026-07-28\u001fdelete_file\u001f{{}}"}}"#)),
         passed(&format!(r#"{{"{version}":"2026-07-28\ndelete_file"}}"#)),
         passed(r#"{"io.modelcontextprotocol/clientInfo":{"name":"a\u001fdelete_file"}}"#),
+        passed(r#"{"io.modelcontextprotocol/clientInfo":{"name":"a\ndelete_file","description":"a"}}"#),
+        passed(r#"{"io.modelcontextprotocol/related-task":{"taskId":"7\nread_file"}}"#),
+        r#"{"id":1,"method":"ping","method tools/call":"","params":{"name":"delete_file"}}"#.to_owned(),
     ];
     for method in [
         r"tools/call\u0000",
