@@ -78,13 +78,10 @@ async fn count_damaged(store: &Store, kind: StandingKind) -> Result<usize, Store
         // A new store; or what is lost is said elsewhere.
         Err(StoreError::StandingLost) => Ok(0),
         rows => {
-            let is_damaged = |row: Result<StandingRow, StoreError>| {
-                let checked = row.and_then(|row| check_content(&row));
-                matches!(checked, Err(StoreError::Damaged(_)))
-            };
-            Ok(rows?
-                .into_iter()
-                .filter_map(|row| is_damaged(row).then_some(()))
+            let rows = rows?.into_iter();
+            let checked = rows.map(|row| row.and_then(|row| check_content(&row)));
+            Ok(checked
+                .filter(|it| matches!(it, Err(StoreError::Damaged(_))))
                 .count())
         }
     }
