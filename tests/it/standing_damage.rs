@@ -23,9 +23,23 @@ fn settings(dir: &Path) -> Vec<(&'static str, String)> {
     [store, budget].into_iter().chain(keys).collect()
 }
 
-/// A gate, its settings, and its file.
-async fn gate(settings: &[(&'static str, String)], dir: tempfile::TempDir) -> TestGate {
-    TestGate::at(dir, &backing_store::borrowed(settings)).await
+/// A gate with a file, and its settings.
+async fn gate() -> (TestGate, Vec<(&'static str, String)>) {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let gate = TestGate::at(dir, &backing_store::borrowed(&settings)).await;
+    (gate, settings)
+}
+
+/// A submit is refused, and the log says why.
+async fn assert_stopped(gate: &TestGate, cause: &str) {
+    let log = Log::default();
+    let collecting = log.collect();
+    let body = serde_json::to_string(&request()).unwrap();
+    let refused = gate.post("/api/submit", body).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    drop(collecting);
+    assert_logged(&log, cause);
 }
 
 fn file(gate: &TestGate) -> Connection {
@@ -75,30 +89,20 @@ fn assert_logged(log: &Log, cause: &str) {
 
 #[tokio::test]
 async fn damaged_budgets_stop_their_owner_until_they_are_purged() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = settings(dir.path());
-    let gate = gate(&settings, dir).await;
+    let (gate, settings) = gate().await;
     let settings = backing_store::borrowed(&settings);
     let ended = gate.ask().await;
     gate.reject(&ended, ALICE, "no").await;
     gate.sweep().await;
     spoil(&gate, "budget", "OwnerFull", "OwnerFulm");
-    let log = Log::default();
-    let collecting = log.collect();
-    let body = serde_json::to_string(&request()).unwrap();
-    let refused = gate.post("/api/submit", body).await;
-    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-    drop(collecting);
-    assert_logged(&log, "the budgets: the row is damaged");
+    assert_stopped(&gate, "the budgets: the row is damaged").await;
     assert_named_and_purged(&gate, &settings, "budget").await;
     gate.ask().await;
 }
 
 #[tokio::test]
 async fn damaged_counts_of_wrong_codes_stop_a_persons_codes_until_they_are_purged() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = settings(dir.path());
-    let gate = gate(&settings, dir).await;
+    let (gate, settings) = gate().await;
     let settings = backing_store::borrowed(&settings);
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -123,9 +127,7 @@ async fn damaged_counts_of_wrong_codes_stop_a_persons_codes_until_they_are_purge
 
 #[tokio::test]
 async fn what_is_paused_and_runs_is_listed_beside_pauses_that_cannot_be_trusted() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = settings(dir.path());
-    let gate = gate(&settings, dir).await;
+    let (gate, settings) = gate().await;
     let settings = backing_store::borrowed(&settings);
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -140,13 +142,7 @@ async fn what_is_paused_and_runs_is_listed_beside_pauses_that_cannot_be_trusted(
     spoil(&gate, "pause", "\"Spoilt\"", "\"Spoilt\",\"New\":\"1\"");
     let insert = "INSERT INTO standingapprovals VALUES ('pause', 'zz', 1, NULL, '{}')";
     file(&gate).execute(insert, []).unwrap();
-    let log = Log::default();
-    let collecting = log.collect();
-    let body = serde_json::to_string(&request()).unwrap();
-    let refused = gate.post("/api/submit", body).await;
-    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-    drop(collecting);
-    assert_logged(&log, "the pauses: the row is damaged");
+    assert_stopped(&gate, "the pauses: the row is damaged").await;
     let health = gate.get(&format!("{}/api/health", gate.url)).await;
     assert_eq!(health.status, StatusCode::SERVICE_UNAVAILABLE);
 
@@ -196,9 +192,7 @@ async fn what_is_paused_and_runs_is_listed_beside_pauses_that_cannot_be_trusted(
 /// What has no rows proves nothing.
 #[tokio::test]
 async fn a_file_without_the_table_of_requests_is_lost_until_a_gate_starts() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = settings(dir.path());
-    let gate = gate(&settings, dir).await;
+    let (gate, settings) = gate().await;
     let settings = backing_store::borrowed(&settings);
     gate.ask().await;
     let copy = gate.dir.path().join("copy.jsonl");
@@ -247,9 +241,7 @@ async fn a_file_without_the_table_of_requests_is_lost_until_a_gate_starts() {
 /// A key that was lost, or is another gate's, is no reason to delete.
 #[tokio::test]
 async fn with_the_keys_of_another_gate_nothing_is_purged() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = settings(dir.path());
-    let gate = gate(&settings, dir).await;
+    let (gate, settings) = gate().await;
     gate.ask().await;
     let mut settings = backing_store::borrowed(&settings);
     let other = keyring::generate_link_key();
@@ -265,9 +257,7 @@ async fn with_the_keys_of_another_gate_nothing_is_purged() {
 /// The gate has both keys; the settings of the command have the new one alone.
 #[tokio::test]
 async fn rows_of_a_key_that_a_command_lacks_are_not_purged_as_damaged() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut settings = settings(dir.path());
-    let gate = gate(&settings, dir).await;
+    let (gate, mut settings) = gate().await;
     gate.ask().await;
     let new = keyring::generate_link_key();
     let link_keys = settings.iter_mut().find(|it| it.0 == "HO_LINK_KEYS");

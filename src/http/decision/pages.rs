@@ -37,19 +37,23 @@ pub(super) async fn show(
         .result
         .and_then(|(form, it)| message(it, approval, approver, form, app));
     let mut page = describe(app, approval, identified, result, now).await;
-    let (owner, agent) = (approval.request.owner.as_ref(), approval.request.id.agent());
+    let can_vote = approval.can_vote(approver, now);
+    let owner = approval.request.owner.as_ref();
+    let takes_grants = can_vote
+        && approval.plan.grants.is_some()
+        && !app.forbids_grants(owner, approval.request.id.agent()).await;
     let forms = Forms {
         app,
         approval,
         identified,
         draft: &draft,
         message: message.as_deref(),
-        takes_grants: !app.forbids_grants(owner, agent).await,
+        takes_grants,
     };
     page.forms = forms.all(&page, now);
     page.can_hand_over = page.forms.hand_over.is_some();
     let key = app.link_keys.link_token(approval, approver);
-    if key.is_none() && approval.can_vote(approver, now) {
+    if key.is_none() && can_vote {
         tracing::warn!(
             id = approval.request.id.to_string(),
             "a page offers no decision: the link key of its request is missing"

@@ -6,6 +6,26 @@ use super::{first_delivery, gate};
 use crate::harness::for_alice;
 use crate::smtp::{Smtp, SmtpFault};
 
+type Delivery = (MailState, Option<MailFault>, Status);
+
+/// What becomes of an email with this fault, and of its request.
+async fn deliver(fault: SmtpFault) -> (Delivery, Deliverable) {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.fault(fault);
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    let (state, fault, deliverable, status) = first_delivery(&approval);
+    ((state, fault, status), deliverable)
+}
+
+/// Only a refusal gives the approver up.
+fn after(fault: MailFault) -> Delivery {
+    match fault {
+        MailFault::Refused => (MailState::Failed, Some(fault), Status::Undeliverable),
+        _ => (MailState::Queued, Some(fault), Status::Pending),
+    }
+}
+
 /// Many relays check the sender, and whether they relay for the client, only at RCPT.
 #[tokio::test]
 async fn only_a_refusal_that_is_about_the_recipient_gives_an_approver_up() {
@@ -71,19 +91,8 @@ async fn only_a_refusal_that_is_about_the_recipient_gives_an_approver_up() {
         ("550 No such user (#5.1.1)", Refused),
         ("556 5.1.10 The domain does not accept mail", Refused),
     ] {
-        let smtp = Smtp::start().await;
-        let gate = gate(&smtp, &[]).await;
-        smtp.fault(SmtpFault::RcptAnswer(answer));
-        let approval = gate.client.submit(&for_alice()).await.unwrap();
-        let (state, status) = match expected {
-            Refused => (MailState::Failed, Status::Undeliverable),
-            _ => (MailState::Queued, Status::Pending),
-        };
-        assert_eq!(
-            first_delivery(&approval),
-            (state, Some(expected), Deliverable::None, status),
-            "{answer}"
-        );
+        let found = deliver(SmtpFault::RcptAnswer(answer)).await;
+        assert_eq!(found, (after(expected), Deliverable::None), "{answer}");
     }
 }
 
@@ -101,26 +110,15 @@ async fn after_data_only_a_refusal_that_is_about_the_email_gives_an_approver_up(
         ("550 5.4.5 Daily sending quota exceeded", Unavailable),
         ("554 5.7.1 Message contains spam", Unavailable),
         ("550 5.1.8 Sender address rejected", Misconfigured),
+        ("554 Rejected by SpamAssassin 4.0.1", Unavailable),
         ("552 Message size exceeds the maximum", Refused),
         ("552 5.3.4 Message too big", Refused),
         ("550 5.1.1 No such user", Refused),
         // Only a code of the second hundred says that the relay has taken the email.
         ("354 Go on", Unclear),
     ] {
-        let smtp = Smtp::start().await;
-        let gate = gate(&smtp, &[]).await;
-        smtp.fault(SmtpFault::DataAnswer(answer));
-        let approval = gate.client.submit(&for_alice()).await.unwrap();
-        let (state, status) = match expected {
-            Refused => (MailState::Failed, Status::Undeliverable),
-            _ => (MailState::Queued, Status::Pending),
-        };
-        let (found, fault, _, found_status) = first_delivery(&approval);
-        assert_eq!(
-            (found, fault, found_status),
-            (state, Some(expected), status),
-            "{answer}"
-        );
+        let (delivery, _) = deliver(SmtpFault::DataAnswer(answer)).await;
+        assert_eq!(delivery, after(expected), "{answer}");
     }
 }
 
