@@ -30,8 +30,8 @@ use folder::{Folder, MANIFEST};
 /// Write a folder of evidence for an auditor, with a signed manifest, or check one
 ///
 /// It has the requests of a time, what was signed of them, the public keys, the versions of the policy, the result of
-/// `verify` and counts. The exit code is 2 if no folder was written, or none can be checked; 1 if a row cannot be
-/// trusted, or if a file of the folder is not as it was signed; or else 0.
+/// `verify` and counts. The exit code is 2 if no folder was written, or none can be checked; 1 if `verify` finds a
+/// problem, or if a file of the folder is not as it was signed; or else 0.
 #[derive(Args)]
 pub(crate) struct Options {
     /// The beginning of the time in which the requests were submitted: 2026-11-01, or a time as in 2026-11-01T08:00:00Z
@@ -102,14 +102,14 @@ pub(crate) async fn run(settings: StoreSettings, options: &Options) -> anyhow::R
     }
     if problems > 0 {
         say(&format!(
-            "{problems} rows cannot be trusted: {} names them.",
+            "There are {problems} problems: {} names them.",
             path.join("verification.txt").display()
         ));
     }
     Ok(ExitCode::from(u8::from(problems > 0)))
 }
 
-/// Writes all files. Returns the number of rows that cannot be trusted.
+/// Writes all files. Returns the number of problems.
 async fn write(
     settings: &StoreSettings,
     options: &Options,
@@ -129,14 +129,20 @@ async fn write(
             content.note("A backup: its standing rows and kept decisions were not verified.")?;
         }
         None => {
-            let store = open_to_judge(settings, clock(), keys.clone()).await?;
+            let (store, begun) = (open_to_judge(settings, clock(), keys.clone()).await?, now());
             for_each_row(&store, async |mut row| {
                 set_keys(&mut row.columns, &row.keys);
+                let distrust = verification.add(&row.approval);
+                if distrust.is_none() {
+                    let pending = verification.add_pending(&store, &row, keys.as_deref(), begun);
+                    if let Some(problem) = pending.await? {
+                        content.note_row(&row.columns, &problem)?;
+                    }
+                }
                 if let Some(keys) = &keys {
                     name_gate(&mut row.columns, keys);
                 }
-                let problem = verification.add(&row.approval);
-                content.add(row.columns, &row.approval, problem)
+                content.add(row.columns, &row.approval, distrust)
             })
             .await?;
             let mut problems = Vec::new();

@@ -113,7 +113,8 @@ async fn rebuild(settings: StoreSettings, clock: Clock) -> anyhow::Result<ExitCo
     Ok(ExitCode::from(u8::from(untrusted > 0)))
 }
 
-/// Keeps what each person chose on every request. Rows that cannot be trusted are left out; `rebuild` names them.
+/// Keeps what each person chose on every request. The exit code is 1 if rows cannot be trusted; those are left out, and
+/// named.
 ///
 /// # Errors
 /// When a table cannot be read or written. What was kept stays; it can be run again.
@@ -122,31 +123,44 @@ async fn rebuild_lists(settings: StoreSettings, clock: Clock) -> anyhow::Result<
         bail!("with HO_ROWS=1 no decision is kept");
     }
     let store = open_existing(&settings, clock).await?;
-    let mut kept = 0;
+    let mut found = Found::default();
     for_each_row(&store, async |row| {
-        if let Ok(approval) = &row.approval {
-            let choices = approval.choices();
-            let keeping = store.keep_choices(approval, &choices).await;
-            keeping.context("a decision cannot be kept")?;
-            kept += choices.len();
+        match &row.approval {
+            Ok(approval) => {
+                let choices = approval.choices();
+                let keeping = store.keep_choices(approval, &choices).await;
+                keeping.context("a decision cannot be kept")?;
+                found.kept += choices.len() as u64;
+            }
+            Err(StoreError::Legacy) => {}
+            Err(error) => found.leave_out(&row, error),
         }
         Ok(())
     })
     .await?;
+    let Found {
+        kept, untrusted, ..
+    } = found;
     say(&format!(
-        "{kept} decisions are in the lists of the people who made them."
+        "{kept} decisions are in the lists of the people who made them. Left out: {untrusted} rows that cannot be \
+         trusted."
     ));
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(untrusted > 0)))
 }
 
 /// Writes every entry that a row names, beside a gate that runs.
 ///
 /// # Errors
-/// When a table cannot be read or written. What was written stays; it can be run again.
+/// When a table cannot be read or written: what was written stays, and it can be run again. With link keys also when
+/// they are not the gate's: by the hashes that they make, no list would find a request.
 async fn rebuild_due(settings: StoreSettings, clock: Clock) -> anyhow::Result<ExitCode> {
     ensure_store_exists(&settings)?;
-    // With keys, the entries have the hashes of people too.
-    let store = open(&settings, 0, clock, link_keys(&settings)?)?;
+    let keys = link_keys(&settings)?;
+    let has_keys = keys.is_some();
+    let store = open(&settings, 0, clock, keys)?;
+    if has_keys {
+        store.ensure_gate_id_is_kept().await?;
+    }
     let (mut entries, mut cursor) = (0, None);
     loop {
         let written = store.rebuild_index(cursor).await;

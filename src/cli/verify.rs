@@ -49,12 +49,11 @@ pub(crate) async fn run(
     let receipt_keys = receipt_keys(&settings, keys)?;
     let mut verification = Verification::new(&receipt_keys, link_keys.is_some());
     for_each_row(&store, async |stored| {
-        let problem = verification.add(&stored.approval).or_else(|| {
-            let approval = stored.approval.as_ref().ok()?;
-            verification.add_links(approval, link_keys.as_ref()?, now)
-        });
-        let problem = match problem {
-            None => verification.add_missed(&store, &stored).await?,
+        let problem = match verification.add(&stored.approval) {
+            None => {
+                let keys = link_keys.as_deref();
+                verification.add_pending(&store, &stored, keys, now).await?
+            }
             problem => problem,
         };
         if let Some(problem) = problem {
@@ -121,44 +120,24 @@ impl<'a> Verification<'a> {
         }
     }
 
-    /// Takes the links of a request that waits for a decision. Returns which keys are missing, if any are.
-    fn add_links(
-        &mut self,
-        approval: &Approval,
-        keys: &LinkKeys,
-        now: Timestamp,
-    ) -> Option<String> {
-        let links = approval.approvers.iter().map(|it| it.link_key.as_str());
-        let missing: BTreeSet<&str> = links.filter(|kid| !keys.has(kid)).collect();
-        if missing.is_empty() || !approval.is_open(now) {
-            return None;
-        }
-        self.problems += 1;
-        Some(format!(
-            "it is open, and the links of its approvers are of a key that is not in HO_LINK_KEYS: {}",
-            missing.into_iter().collect::<Vec<_>>().join(", ")
-        ))
-    }
-
-    /// Takes what a sound row says of when it is due. Returns that the sweep misses it, if it does. Only the gate's own keys
-    /// come with the due index.
-    async fn add_missed(
+    /// Takes what a sound row, read with the link keys, says of its links and of when it is due. Returns what keeps people or
+    /// the sweep from it, if anything does.
+    pub(crate) async fn add_pending(
         &mut self,
         store: &Store,
         stored: &StoredRow,
+        keys: Option<&LinkKeys>,
+        now: Timestamp,
     ) -> anyhow::Result<Option<String>> {
-        if !self.sealed || stored.approval.is_err() {
+        let (Some(keys), Ok(approval)) = (keys, &stored.approval) else {
             return Ok(None);
-        }
-        let missed = store.missed(stored).await;
-        let missed = missed.context("the due index cannot be read")?;
-        self.problems += u64::from(missed.is_some());
-        Ok(missed.map(|due| {
-            format!(
-                "it is due at {due}, and the due index does not have it by then, so that no sweep finds it and `executing` \
-                 leaves it out: `index rebuild-due` repairs that"
-            )
-        }))
+        };
+        let problem = match missing_links(approval, keys, now) {
+            None => missed(store, stored).await?,
+            problem => problem,
+        };
+        self.problems += u64::from(problem.is_some());
+        Ok(problem)
     }
 
     /// Takes the rows of the standing table and of the table of decisions, and reports those that cannot be trusted.
@@ -229,6 +208,31 @@ impl<'a> Verification<'a> {
              legacy Logic App, which prove nothing, {problems} problems.\n{votes}{claims}{row_macs}"
         )
     }
+}
+
+/// Which keys of the links of an open request are missing, if any are.
+fn missing_links(approval: &Approval, keys: &LinkKeys, now: Timestamp) -> Option<String> {
+    let links = approval.approvers.iter().map(|it| it.link_key.as_str());
+    let missing: BTreeSet<&str> = links.filter(|kid| !keys.has(kid)).collect();
+    if missing.is_empty() || !approval.is_open(now) {
+        return None;
+    }
+    Some(format!(
+        "it is open, and the links of its approvers are of a key that is not in HO_LINK_KEYS: {}",
+        missing.into_iter().collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// That the sweep misses a request, if it does.
+async fn missed(store: &Store, stored: &StoredRow) -> anyhow::Result<Option<String>> {
+    let missed = store.missed(stored).await;
+    let missed = missed.context("the due index cannot be read")?;
+    Ok(missed.map(|due| {
+        format!(
+            "it is due at {due}, and the due index does not have it by then, so that no sweep finds it and `executing` \
+             leaves it out: `index rebuild-due` repairs that"
+        )
+    }))
 }
 
 /// What is wrong with the times of a row, if they run backwards.

@@ -310,7 +310,7 @@ async fn a_row_that_was_changed_is_named_in_the_folder() {
     let folder = gate.dir.path().join("evidence");
     let (said, code) = evidence(&gate, &folder, &[]).await;
     assert_eq!(code, 1, "{said}");
-    let names = "1 rows cannot be trusted: ";
+    let names = "There are 1 problems: ";
     assert!(
         said.contains(names) && said.contains("verification.txt names them"),
         "{said}"
@@ -436,4 +436,33 @@ async fn a_time_that_has_not_ended_is_said_to_be_so_and_one_to_come_is_refused()
     assert!(code == 0 && !said.contains(not_ended), "{said}");
     let (said, code) = check(&gate, &folder).await;
     assert!(code == 0 && !said.contains(not_ended), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_no_sweep_finds_is_a_problem_of_the_folder_as_of_verify() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = backing_store::own_keys().to_vec();
+    settings.push(("HO_STORE", format!("embedded:{}", dir.path().display())));
+    let settings = backing_store::borrowed(&settings);
+    let gate = TestGate::at(dir, &settings).await;
+    let open = gate.ask().await;
+    let file = rusqlite::Connection::open(gate.dir.path().join("approvals.db")).unwrap();
+    file.execute("UPDATE approvals SET Due = NULL", []).unwrap();
+    let folder = gate.dir.path().join("evidence");
+    let path = folder.display().to_string();
+    let time = ["--since", "2020-01-01", "--until", "2100-01-01"];
+    let arguments = [&["evidence", "--output", &path], &time[..]].concat();
+    let (said, code) = run(&settings, &arguments).await;
+    assert_eq!(code, 1, "{said}");
+    let verified = read(&folder, "verification.txt");
+    assert!(
+        verified.contains(&open.correlation_id) && verified.contains("`index rebuild-due`"),
+        "{verified}"
+    );
+    assert!(verified.contains("1 problems"), "{verified}");
+    let counts: Value = serde_json::from_str(&read(&folder, "counts.json")).unwrap();
+    assert_eq!(
+        (&counts["requests"], &counts["untrustedRows"]),
+        (&json!(1), &json!(0))
+    );
 }

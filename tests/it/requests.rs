@@ -4,6 +4,7 @@ mod many;
 
 use std::time::Duration;
 
+use human_oversight::keys::keyring;
 use human_oversight_client::types::{Approval, NewApproval, Status, Withdrawal};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -321,7 +322,7 @@ async fn a_sweep_and_the_operator_restore_decisions_to_the_list() {
     assert_eq!(
         (said.as_str(), code),
         (
-            "1 decisions are in the lists of the people who made them.\n",
+            "1 decisions are in the lists of the people who made them. Left out: 0 rows that cannot be trusted.\n",
             0
         )
     );
@@ -495,6 +496,24 @@ async fn entries_of_earlier_gates_are_listed_and_wrong_ones_are_not() {
     }
     assert_eq!(waiting(&gate, &alice()).await, [asked.id.as_str()]);
     assert_eq!(waiting(&gate, &bob()).await, [others.id.as_str()]);
+    // Hashes by another key would hide the requests from the lists.
+    let mut foreign = tables.clone();
+    foreign[3].1 = keyring::generate_link_key();
+    let foreign = backing_store::borrowed(&foreign);
+    let before = index.rows().await;
+    let (said, code) = crate::process::run(&foreign, &["index", "rebuild-due"]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("is sealed with a key that is not in HO_LINK_KEYS"),
+        "{said}"
+    );
+    assert_eq!(index.rows().await, before);
+    let (said, code) = crate::process::run(&foreign, &["index", "rebuild-lists"]).await;
+    assert_eq!(
+        (code, said.matches("HO_LINK_KEYS").count()),
+        (1, 2),
+        "{said}"
+    );
     let settings = backing_store::borrowed(&tables);
     let run = crate::process::run(&settings, &["index", "rebuild-due"]);
     assert_eq!(run.await.1, 0);

@@ -84,9 +84,7 @@ impl Content {
         problem: Option<String>,
     ) -> anyhow::Result<()> {
         if let Some(problem) = &problem {
-            let text = |name| columns.get(name).and_then(Value::as_str).unwrap_or("?");
-            let keys = ["PartitionKey", "RowKey"].map(|name| plain(text(name)));
-            self.note(&format!("{}: {}", keys.join("/"), plain(problem)))?;
+            self.note_row(&columns, problem)?;
         }
         let requested_at = match approval {
             Ok(approval) => Some(approval.request.requested_at),
@@ -113,6 +111,17 @@ impl Content {
             Err(_) => self.counts.untrusted += 1,
         }
         Ok(())
+    }
+
+    /// Writes what is wrong with a row.
+    pub(super) fn note_row(
+        &mut self,
+        columns: &Map<String, Value>,
+        problem: &str,
+    ) -> anyhow::Result<()> {
+        let text = |name| columns.get(name).and_then(Value::as_str).unwrap_or("?");
+        let keys = ["PartitionKey", "RowKey"].map(|name| plain(text(name)));
+        self.note(&format!("{}: {}", keys.join("/"), plain(problem)))
     }
 
     /// Writes a line of the result of the verification.
