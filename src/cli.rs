@@ -83,6 +83,9 @@ enum Command {
     #[cfg(unix)]
     Ask(ask::Options),
     /// Check every row of the table against its receipt and its MAC
+    ///
+    /// With HO_LINK_KEYS also the links of open requests, and that the due index has them. The exit code is 2 if a table cannot
+    /// be read, 1 if there is a problem, or else 0.
     Verify {
         /// The public keys of the receipts, as /api/keys returns them (else HO_RECEIPT_KEYS)
         #[arg(long, value_name = "FILE")]
@@ -111,8 +114,13 @@ enum Command {
     Resend(list::ResendOptions),
     Pause(operate::PauseOptions),
     /// End a pause
+    ///
+    /// The exit code is 2 if it failed, or if a pause that is left cannot be trusted; 1 if there was no pause with this scope;
+    /// or else 0.
     Resume(operate::Scope),
     /// List the pauses, and what agents may be running
+    ///
+    /// The exit code is 2 if they cannot be read or a pause cannot be trusted, or else 0.
     Executing(operate::Scope),
     Revoke(operate::RevokeOptions),
     Allow(operate::AllowOptions),

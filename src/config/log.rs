@@ -10,6 +10,8 @@ use super::lookup::{Lookup, unusable};
 /// The target of this program's lines.
 const PROGRAM: &str = "human_oversight";
 
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// The form of the lines of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -46,14 +48,15 @@ pub fn hides_events(filter: &Targets) -> bool {
     !filter.would_enable(PROGRAM, &Level::INFO) || levels.any(|level| level < LevelFilter::INFO)
 }
 
-/// The library takes a misspelt level for a target, and then logs nothing else: so each part must have a level. Fields
-/// and spans are in brackets. What no part names has the level `info`.
+/// The library takes a misspelt level for a target, and then logs nothing else, and reads numbers and a missing level too:
+/// so each part must have the word of a level. Fields and spans are in brackets. What no part names has the level `info`.
 pub(super) fn parse(filter: &str) -> Option<Targets> {
     let parts = filter.split(',').map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
     let has_level = |part: &&str| {
-        let is_target = part.contains('=') && !part.contains(['[', '{']);
-        is_target || part.parse::<LevelFilter>().is_ok()
+        let (target, level) = part.split_once('=').unwrap_or(("all", part));
+        let is_level = LEVELS.iter().any(|word| level.eq_ignore_ascii_case(word));
+        is_level && !target.is_empty() && !target.contains(['[', '{'])
     };
     let is_filter = !parts.is_empty() && parts.iter().all(has_level);
     let filter: Targets = parts.join(",").parse().ok().filter(|_| is_filter)?;
@@ -81,6 +84,10 @@ mod tests {
             "inof",
             "human_oversight",
             "human_oversight=inof",
+            "human_oversight=",
+            "human_oversight=5",
+            "=debug",
+            "5",
             "[call]=debug",
             "human_oversight[{id}]=debug",
         ];
