@@ -115,6 +115,14 @@ impl std::fmt::Debug for SmtpConfig {
     }
 }
 
+/// How far a session was when its time was over.
+#[derive(Default)]
+struct Progress {
+    /// The relay has greeted, and answered to the gate's greeting.
+    has_greeted: AtomicBool,
+    data_sent: AtomicBool,
+}
+
 pub(super) struct Smtp {
     relay: SmtpConfig,
     tls: Option<TlsParameters>,
@@ -151,16 +159,19 @@ impl Smtp {
         let turn = turn.map_err(|_| MailError::Busy)?;
         let waited = started.elapsed();
         let limit = limit - waited;
-        let data_sent = AtomicBool::new(false);
+        let progress = Progress::default();
         let is_early = || started.elapsed() < waited + limit / 2;
-        let session = self.run_session(message, turn, is_early, &data_sent);
+        let session = self.run_session(message, turn, is_early, &progress);
         match timeout(limit, session).await {
             Ok(Ok(true)) => Ok(()),
-            Err(_) if data_sent.load(Ordering::Relaxed) => {
+            Err(_) if progress.data_sent.load(Ordering::Relaxed) => {
                 Err(MailError::OutcomeUnknown("timed out".to_owned()))
             }
             // With all of its time it may have been sent.
             Ok(Ok(false)) | Err(_) if waited > LONG_WAIT => Err(MailError::Busy),
+            Err(_) if !progress.has_greeted.load(Ordering::Relaxed) => {
+                Err(MailError::Unavailable(self.no_greeting(), None))
+            }
             Ok(Ok(false)) | Err(_) => {
                 Err(MailError::Unavailable("the relay is slow".to_owned(), None))
             }
@@ -174,9 +185,9 @@ impl Smtp {
         message: &Message,
         turn: Turn,
         is_early: impl Fn() -> bool,
-        data_sent: &AtomicBool,
+        progress: &Progress,
     ) -> Result<bool, MailError> {
-        let mut connection = self.connect().await?;
+        let mut connection = self.connect(progress).await?;
         let envelope = message.envelope();
         let mail = Mail::new(envelope.from().cloned(), Vec::new());
         // A refused sender is a wrong setting of the gate.
@@ -195,7 +206,7 @@ impl Smtp {
             return Ok(false);
         }
         connection.command(Data).await.map_err(content_error)?;
-        data_sent.store(true, Ordering::Relaxed);
+        progress.data_sent.store(true, Ordering::Relaxed);
         let accepted = connection.message(&message.formatted()).await;
         let response = accepted.map_err(|error| match error.status() {
             Some(_) => content_error(error),
@@ -213,7 +224,7 @@ impl Smtp {
         Ok(true)
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
+    async fn connect(&self, progress: &Progress) -> Result<AsyncSmtpConnection, MailError> {
         let SmtpConfig { host, port, .. } = &self.relay;
         let address = (host.as_str(), *port);
         let tls = self.tls.clone();
@@ -228,14 +239,15 @@ impl Smtp {
             None,
         )
         .await
-        .map_err(connection_error)?;
+        .map_err(|error| self.connection_error(&error))?;
+        progress.has_greeted.store(true, Ordering::Relaxed);
         if let (Security::StartTls, Some(tls)) = (self.relay.security, tls) {
             if !connection.can_starttls() {
                 let cause = "the relay does not offer STARTTLS";
                 return Err(MailError::Misconfigured(cause.to_owned()));
             }
             let upgraded = connection.starttls(tls, &self.hello).await;
-            upgraded.map_err(connection_error)?;
+            upgraded.map_err(|error| self.connection_error(&error))?;
         }
         if let Some(credentials) = &self.relay.credentials {
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
@@ -244,28 +256,46 @@ impl Smtp {
         }
         Ok(connection)
     }
+
+    /// An error while connecting. An untrusted certificate, or a port that speaks another protocol, is a wrong setting.
+    fn connection_error(&self, error: &Error) -> MailError {
+        let cause = describe(error);
+        if self.relay.security == Security::Implicit && cause.contains("corrupt message") {
+            let cause = "the port does not begin with TLS: with STARTTLS the URL is smtp://…";
+            return MailError::Misconfigured(cause.to_owned());
+        }
+        let tls_errors = ["certificate", "corrupt message", "fatal alert"];
+        if error.is_tls() || tls_errors.iter().any(|words| cause.contains(words)) {
+            MailError::Misconfigured(cause)
+        } else {
+            MailError::Unavailable(cause, None)
+        }
+    }
+
+    /// A port that begins with TLS waits for the client.
+    fn no_greeting(&self) -> String {
+        let hint = match self.relay.security {
+            Security::Implicit => "",
+            Security::StartTls | Security::Plain => {
+                ". A port that begins with TLS, such as 465, takes smtps://…"
+            }
+        };
+        format!("the relay did not greet in time{hint}")
+    }
 }
 
 fn tls(relay: &SmtpConfig) -> Result<TlsParameters, String> {
     let mut tls = TlsParameters::builder(relay.host.clone());
     if let Some(file) = &relay.authorities {
         let pem = std::fs::read(file).map_err(|error| format!("HO_SMTP_CA: {error}"))?;
+        let bundle = reqwest::Certificate::from_pem_bundle(&pem);
+        if !bundle.is_ok_and(|certificates| !certificates.is_empty()) {
+            return Err("HO_SMTP_CA: the file has no certificate in PEM form".to_owned());
+        }
         let certificate = Certificate::from_pem(&pem);
         tls = tls.add_root_certificate(certificate.map_err(|error| describe(&error))?);
     }
     tls.build_rustls().map_err(|error| describe(&error))
-}
-
-/// An error while connecting. An untrusted certificate, or a port that speaks another protocol, is a wrong
-/// setting.
-fn connection_error(error: Error) -> MailError {
-    let cause = describe(&error);
-    let tls_errors = ["certificate", "corrupt message", "fatal alert"];
-    if error.is_tls() || tls_errors.iter().any(|words| cause.contains(words)) {
-        MailError::Misconfigured(cause)
-    } else {
-        MailError::Unavailable(cause, None)
-    }
 }
 
 /// An error of authentication or of the sender: a permanent one affects every email. A client error means
@@ -362,8 +392,17 @@ fn describe(error: &Error) -> String {
         (Some(code), Some(enhanced)) => format!("the relay answered {code} {enhanced}"),
         (Some(code), None) => format!("the relay answered {code}"),
         (None, _) if error.is_response() => "the relay sent no valid response".to_owned(),
-        (None, _) => error.to_string(),
+        (None, _) => root_cause(error),
     }
+}
+
+/// The innermost error: those around it repeat one another.
+fn root_cause(error: &Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 /// The enhanced status code (RFC 3463) of a response: `5.1.1`, `#5.1.1` or `(#5.1.1)`.

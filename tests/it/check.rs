@@ -1,5 +1,7 @@
 //! `human-oversight check` as a process: what works, and seeded faults, one line each.
 
+use std::path::Path;
+
 use human_oversight::app::{Grade, check_clock};
 use human_oversight::keys::keyring;
 use human_oversight::store::ClockDifference;
@@ -241,6 +243,19 @@ async fn a_transport_that_cannot_be_set_up_is_found_without_a_test_email() {
     let (said, code) = run(&settings, &["check"]).await;
     assert_eq!(code, 2, "{said}");
     assert_line(&said, "failed", "mail", "smtp cannot be used: ");
+    // A key in the place of the certificate trusts no relay.
+    let certificate = Certificate::generate();
+    for wrong in [&certificate.key, Path::new("Cargo.toml")] {
+        let wrong = wrong.to_str().unwrap();
+        let settings = settings.map(|(name, value)| match name {
+            "HO_SMTP_CA" => (name, wrong),
+            _ => (name, value),
+        });
+        let (said, code) = run(&settings, &["check"]).await;
+        assert_eq!(code, 2, "{said}");
+        let why = "smtp cannot be used: HO_SMTP_CA: the file has no certificate in PEM form";
+        assert_line(&said, "failed", "mail", why);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -502,7 +517,7 @@ async fn folders_that_cannot_be_made_fail_and_a_check_makes_none() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let of = |kind: &str, place: &std::path::Path| format!("{kind}:{}", place.display());
+    let of = |kind: &str, place: &Path| format!("{kind}:{}", place.display());
     let (good, bad) = (dir.path().join("new/folder"), file.join("folder"));
     let settings = [of("embedded", &good), of("file", &good)];
     let [store, mail] = settings.each_ref().map(String::as_str);

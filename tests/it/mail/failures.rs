@@ -302,6 +302,40 @@ async fn an_untrusted_server_gets_no_password_and_no_email() {
     }
 }
 
+/// The two ways of TLS have ports of their own, which are taken for one another.
+#[tokio::test]
+async fn the_log_names_the_scheme_that_fits_the_port() {
+    let (begins, starts) = (Smtp::implicit().await, Smtp::start().await);
+    for (server, url, fault, words) in [
+        (
+            &begins,
+            format!("smtp://gate:secret@localhost:{}", begins.port),
+            MailFault::Unavailable,
+            "the relay did not greet in time. A port that begins with TLS, such as 465, takes smtps://",
+        ),
+        (
+            &starts,
+            format!("smtps://gate:secret@localhost:{}", starts.port),
+            MailFault::Misconfigured,
+            "the port does not begin with TLS: with STARTTLS the URL is smtp://",
+        ),
+    ] {
+        let log = Log::default();
+        let _guard = log.collect();
+        let gate = TestGate::with(&[
+            ("HO_MAIL", "smtp"),
+            ("HO_SMTP_URL", &url),
+            ("HO_SMTP_CA", server.certificate().to_str().unwrap()),
+            ("HO_MAIL_FROM", "gate@example.com"),
+        ])
+        .await;
+        let approval = gate.client.submit(&for_alice()).await.unwrap();
+        assert_eq!(approval.notifications[0].fault, Some(fault));
+        assert_ne!(log.count(words), 0, "{:?}", log.lines());
+        assert!(server.received().is_empty());
+    }
+}
+
 /// Ten minutes without a mail server: no request is lost, no email is sent twice, and the agent sees it.
 #[tokio::test]
 async fn an_outage_of_ten_minutes_loses_no_email() {
