@@ -45,7 +45,7 @@ def call(path, body=None, seconds=60):
             if kind in ("paused", "approver_not_allowed"):  # the operator may change that
                 raise NotNow(why) from None
             if error.code in (401, 403):
-                raise RuntimeError(f"{error.code}: HO_KEY is missing, invalid or another agent's") from None
+                raise RuntimeError(why if kind else f"{error.code}: HO_KEY is missing or invalid") from None
             if error.code == 404 and path in ("keys", "submit"):
                 raise RuntimeError("404: there is no gate at this address (HO_URL)") from None
             if error.code not in (408, 429, 500, 502, 503, 504):

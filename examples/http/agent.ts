@@ -59,7 +59,7 @@ async function call<T = Approval>(path: string, body?: Json, seconds = 60): Prom
       if (["paused", "approver_not_allowed"].includes(problem.kind)) // the operator may change that
         throw new NotNow(problem.why);
       if ([401, 403].includes(answer.status))
-        throw new Misconfigured(`${answer.status}: HO_KEY is missing, invalid or another agent's`);
+        throw new Misconfigured(problem.kind ? problem.why : `${answer.status}: HO_KEY is missing or invalid`);
       if (answer.status === 404 && ["keys", "submit"].includes(path))
         throw new Misconfigured("404: there is no gate at this address (HO_URL)");
       if (![408, 429, 500, 502, 503, 504].includes(answer.status)) throw new Refused(problem.why);

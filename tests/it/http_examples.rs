@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use human_oversight_client::types::{Approval, ExecutionStatus, KeySet, Status};
+use human_oversight_protocol::parameters::{hex, sha256};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -441,6 +442,22 @@ async fn an_address_without_a_gate_is_a_settings_error_and_no_refusal() {
         assert!(output.stdout.is_empty(), "{agent:?}: {output:?}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("404: there is no gate"), "{agent:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_gate_refuses_an_agent_is_said_in_its_words() {
+    let keys = format!("{}=Another Agent", hex(&sha256(KEY.as_bytes())));
+    let gate = TestGate::with(&[("HO_AGENT_KEYS", &keys)]).await;
+    for agent in AGENTS {
+        let folder = tempfile::tempdir().unwrap();
+        let process = agent.start(&gate.url, folder.path()).await;
+        let output = within(process.wait_with_output()).await.unwrap();
+        assert!(!output.status.success(), "{agent:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{agent:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let words = "may not act for this agent (HO_AGENT_KEYS)";
+        assert!(said.contains(words), "{agent:?}: {said}");
     }
 }
 
