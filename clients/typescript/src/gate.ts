@@ -9,7 +9,16 @@ import { Tokens, type TokenCredential } from "./entra.js";
 import { InvalidResponseError, ProblemError, SettingsError } from "./errors.js";
 import { approvalId } from "./handle.js";
 import type { Logger } from "./logs.js";
-import { checkCallback, checkFunction, checkNames, checkSeconds, checkText, TEXTS, toList } from "./options.js";
+import {
+  checkCallback,
+  checkFunction,
+  checkMethods,
+  checkNames,
+  checkSeconds,
+  checkText,
+  TEXTS,
+  toList,
+} from "./options.js";
 import { retryFirstContact } from "./retry.js";
 import { readSettings } from "./settings.js";
 import { Trust } from "./trust.js";
@@ -71,6 +80,9 @@ export class Gate {
   constructor(options: GateOptions) {
     checkNames(options, OPTIONS);
     for (const name of OF_TEXT) checkText(name, options[name]);
+    checkFunction("fetch", options.fetch);
+    checkMethods("logger", options.logger, ["warn", "error"]);
+    checkMethods("credential", options.credential, ["getToken"]);
     this.approvers = toList("approvers", options.approvers ?? []);
     this.logger = options.logger ?? console;
     if (options.key && options.audience)

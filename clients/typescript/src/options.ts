@@ -29,6 +29,14 @@ export function checkFunction(name: string, given: unknown): void {
   if (given !== undefined && typeof given !== "function") throw new TypeError(`${name} must be a function`);
 }
 
+/** Throws a `TypeError` if an object is given that lacks one of these methods. */
+export function checkMethods(name: string, given: unknown, methods: readonly string[]): void {
+  if (given === undefined) return;
+  const found = (given ?? {}) as Readonly<Record<string, unknown>>;
+  const missing = methods.find((method) => typeof found[method] !== "function");
+  if (missing !== undefined) throw new TypeError(`${name} must have the method ${missing}`);
+}
+
 /** Throws a `TypeError` if a callback is given that names no channel. */
 export function checkCallback(callback: unknown): void {
   if (callback === undefined || typeof callback === "string") return;

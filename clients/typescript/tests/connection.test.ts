@@ -10,7 +10,15 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { Gate, InvalidResponseError, Refused, SettingsError, TlsError, type Reason } from "human-oversight";
+import {
+  Gate,
+  InvalidResponseError,
+  Refused,
+  SettingsError,
+  TlsError,
+  type GateOptions,
+  type Reason,
+} from "human-oversight";
 import { MockGate } from "human-oversight/mock";
 import { isSameAddress } from "../dist/address.js";
 
@@ -49,6 +57,16 @@ describe("settings", () => {
     assert.throws(() => new Gate({ url, keys: "/absent.json", issuers: [url] }), /no such file/);
     assert.throws(() => new Gate({ url, key: "schlüssel" }), SettingsError);
     assert.throws(() => new Gate({ url, issuers: url as unknown as string[] }), /issuers must be a list/);
+  });
+
+  it("what the gate is called with, logs to and gets tokens from must be able to", () => {
+    const make = (option: object) => new Gate({ url, ...option } as GateOptions);
+    assert.throws(() => make({ fetch: url }), /fetch must be a function/);
+    for (const logger of [null, "console", () => 1, { warn: console.warn }])
+      assert.throws(() => make({ logger }), /logger must have the method (warn|error)/);
+    for (const credential of [null, "token", async () => "token", { getToken: "token" }])
+      assert.throws(() => make({ audience: url, credential }), /credential must have the method getToken/);
+    make({ fetch, logger: console, audience: url, credential: { getToken: async () => null } });
   });
 
   it("a claim key is 64 hexadecimal digits", () => {
