@@ -129,6 +129,8 @@ impl Rule {
         if found.is_empty() {
             found.push("the rule is for every request".to_owned());
         }
+        // Two comparisons of one condition can have the same.
+        found.dedup();
         found
     }
 
@@ -162,6 +164,7 @@ impl Rule {
             let pointer = reveal::line(&pointer, LEAF_CHARS);
             format!("{pointer} is neither in `when` nor in `ignore`")
         }));
+        found.dedup();
         found
     }
 }

@@ -113,6 +113,12 @@ fn facts_say_in_words_why_a_rule_applies() {
             json!({"v": "18,000"}),
             "/v is “18,000”, not a number",
         ),
+        (
+            "more_than = 50, at_most = 90",
+            json!({"v": "18,000"}),
+            "/v is “18,000”, not a number",
+        ),
+        ("more_than = 50, at_most = 90", json!({}), "/v is missing"),
         ("more_than = 50", json!({}), "/v is missing"),
         (
             "more_than = 50",
