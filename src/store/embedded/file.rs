@@ -132,12 +132,19 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
         let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         create_table(&creation, STANDING)?;
         create_table(&creation, REQUESTS)?;
+        create_rest(&creation)?;
         creation.commit()?;
+    } else {
+        create_rest(&connection)?;
     }
-    create_table(&connection, DECIDED)?;
+    Ok(connection)
+}
+
+/// Creates what can be made anew from the rows, if it does not exist.
+fn create_rest(connection: &Connection) -> rusqlite::Result<()> {
+    create_table(connection, DECIDED)?;
     connection.execute_batch(INDEXES)?;
     connection.execute_batch(&format!(
         "CREATE INDEX IF NOT EXISTS waitingapprovals ON approvals (PartitionKey, {OWNER}) WHERE {WAITS}"
-    ))?;
-    Ok(connection)
+    ))
 }
