@@ -8,6 +8,7 @@ mod graph;
 mod health;
 mod rest;
 mod smtp;
+mod smtp_error;
 mod turns;
 
 use std::path::PathBuf;
