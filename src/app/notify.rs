@@ -85,7 +85,7 @@ impl App {
         for (person, notice) in given_up {
             let id = approval.request.id.to_string();
             let (kind, approver) = (notice.word(), person + 1);
-            let cause = "not on the list of approvers any more";
+            let cause = "no longer on the list of approvers";
             tracing::warn!(id, kind, approver, cause, "email not sent");
         }
     }

@@ -195,7 +195,7 @@ impl Error {
             Self::Encoding => "Send the body without a Content-Encoding.".to_owned(),
             Self::NotAnAgent(why) => why.text().to_owned(),
             Self::Unlisted => {
-                "This approver is not on the list of approvers any more (HO_ALLOWED_APPROVERS)."
+                "This approver is no longer on the list of approvers (HO_ALLOWED_APPROVERS)."
                     .to_owned()
             }
             Self::SignIn(_) => "A person decides, signed in with a browser.".to_owned(),
@@ -298,7 +298,7 @@ fn conflict_detail(reason: &ConflictReason) -> String {
                 .to_owned()
         }
         ConflictReason::GrantGone => {
-            "The standing grant that approved this is not in force here any more: another one took its place, a link key \
+            "The standing grant that approved this is no longer in force here: another one took its place, a link key \
              or the agent's keys were changed, or a backup was restored, which puts no grants back. Submit it again: \
              people are asked, or the other one approves it."
                 .to_owned()

@@ -41,7 +41,7 @@ pub struct RequestsPage<'a> {
     pub grants: Vec<OwnGrant>,
     /// How many requests are left out, since they cannot be read or trusted.
     pub unreadable: usize,
-    /// Whether requests are left out that name this person by an address which is not on the list of approvers any more.
+    /// Whether requests are left out that name this person by an address which is no longer on the list of approvers.
     pub is_unlisted: bool,
 }
 

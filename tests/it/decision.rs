@@ -373,10 +373,7 @@ async fn an_approver_removed_from_the_list_cannot_decide() {
     for refused in [gate.get(&link).await, gate.send_form(&before, &form).await] {
         assert_eq!(refused.status, StatusCode::FORBIDDEN);
         let text = &refused.body;
-        assert!(
-            text.contains("you are not on the list of approvers"),
-            "{text}"
-        );
+        assert!(text.contains("you are no longer on this gate"), "{text}");
         assert!(text.contains("Ask its operator"), "{text}");
         for hidden in [approval.id.as_str(), "UserManagerAgent", ALICE, BOB] {
             assert!(!text.contains(hidden), "{hidden}: {text}");
@@ -384,7 +381,7 @@ async fn an_approver_removed_from_the_list_cannot_decide() {
     }
     drop(collecting);
     let cause =
-        "cause=\"This approver is not on the list of approvers any more (HO_ALLOWED_APPROVERS).\"";
+        "cause=\"This approver is no longer on the list of approvers (HO_ALLOWED_APPROVERS).\"";
     assert_eq!(log.count(cause), 2, "{:?}", log.lines());
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     // Another link shows nothing of it.

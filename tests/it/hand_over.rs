@@ -238,8 +238,8 @@ async fn what_the_form_lacks_is_named_and_nothing_is_handed_over() {
             "among those offered",
         ),
         // Asked already; the person acted for; by the pattern alone; themselves.
-        (BOB, "Leave", code, unprocessable, "cannot have your place"),
-        (DAVE, "Leave", code, unprocessable, "cannot have your place"),
+        (BOB, "Leave", code, unprocessable, "cannot take your place"),
+        (DAVE, "Leave", code, unprocessable, "cannot take your place"),
         (
             "erin@example.com",
             "Leave",
@@ -252,7 +252,7 @@ async fn what_the_form_lacks_is_named_and_nothing_is_handed_over() {
             "Leave",
             code,
             unprocessable,
-            "cannot have your place",
+            "cannot take your place",
         ),
         (
             "alice+x@example.com",
@@ -353,7 +353,9 @@ async fn after_a_vote_a_hand_over_or_the_end_nothing_is_handed_over() {
     let other = post(&alice, &hidden, DAVE).await;
     assert_eq!(other.status, StatusCode::CONFLICT, "{}", other.body);
     assert!(
-        other.body.contains("handed this over before"),
+        other
+            .body
+            .contains("handed this over, so you can no longer decide"),
         "{}",
         other.body
     );
@@ -361,7 +363,10 @@ async fn after_a_vote_a_hand_over_or_the_end_nothing_is_handed_over() {
         let form = [("decision", decision), ("code", alice.code.as_str())];
         let page = gate.send_form(&deciding, &form).await;
         assert_eq!(page.status, StatusCode::CONFLICT, "{}", page.body);
-        assert!(page.body.contains("handed this over before"));
+        assert!(
+            page.body
+                .contains("handed this over, so you can no longer decide")
+        );
     }
     // Bob decides: the place is worth nothing any more.
     mail_to(&gate, CAROL).await;

@@ -81,7 +81,7 @@ async fn the_inbox_shows_what_is_open_and_what_was_decided() {
     let other = TestGate::start().await;
     std::fs::rename(gate.dir.path().join("kept"), other.mail_folder()).unwrap();
     let page = other.get(&other.direct("/inbox")).await.body;
-    assert!(page.contains("Mails about other requests"), "{page}");
+    assert!(page.contains("Emails about other requests"), "{page}");
     assert_eq!(page.matches("href=\"/inbox/").count(), 8);
 }
 

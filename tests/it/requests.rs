@@ -443,7 +443,7 @@ async fn an_approver_who_left_the_list_reads_so_and_the_person_acted_for_has_not
         ..request()
     };
     submit(&gate, &acted_for).await;
-    let unlisted = "an address that is not on the list of approvers of this gate any more";
+    let unlisted = "an address that is no longer on this gate's list of approvers";
     let carols = list(&gate, &carol()).await;
     assert!(ids(&carols, "Waiting for your decision").is_empty());
     assert!(!carols.body.contains(unlisted), "{}", carols.body);

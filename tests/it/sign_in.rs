@@ -360,7 +360,7 @@ async fn what_was_typed_is_kept_when_the_session_ends_for_that_person_alone() {
     let back = open_as(alice()).await;
     for shown in [
         ">Checked with Legal</textarea>",
-        "Nothing was recorded: this was sent without a sign-in",
+        "Nothing was recorded: only people who are signed in can decide",
     ] {
         assert!(back.body.contains(shown), "{shown}: {}", back.body);
     }
@@ -388,7 +388,7 @@ async fn a_signed_in_approver_removed_from_the_list_reads_why_they_cannot_decide
     for hidden in [&approval.action_description, &approval.agent_name] {
         assert!(!page.body.contains(hidden.as_str()), "{}", page.body);
     }
-    let says = "you are not on the list of approvers";
+    let says = "you are no longer on this gate";
     assert!(page.body.contains(says), "{}", page.body);
     assert!(!page.body.contains("/.auth/"), "{}", page.body);
     let page = visit_as(member("mallory@example.com", ALICE_ID)).await;

@@ -97,7 +97,7 @@ async fn a_later_stage_asks_only_those_who_are_still_on_the_list() {
     );
     assert!(!page.contains(ERIN), "{page}");
     assert!(!page.contains("May no longer approve"), "{page}");
-    let words = "cause=\"not on the list of approvers any more\"";
+    let words = "cause=\"no longer on the list of approvers\"";
     assert_eq!(log.count(words), 1, "{:?}", log.lines());
     approve(&gate, &payment, CAROL).await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Approved);

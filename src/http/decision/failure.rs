@@ -93,13 +93,13 @@ fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Optio
         ),
         Error::NotFound(_) => (
             NOT_VALID,
-            "It may be changed, or out of date: links work until 30 days after the end of a request. Press \
+            "It may be changed, or out of date: a link works for 30 days after its request has ended. Press \
              the button in the email, or copy the whole link from it.",
             None,
         ),
         Error::Unlisted => (
-            "You cannot decide this any more",
-            "This request names you as an approver, but you are not on the list of approvers of this gate any more. \
+            "You can no longer decide this",
+            "This request names you as an approver, but you are no longer on this gate's list of approvers. \
              Ask its operator if that is a mistake. Nothing was recorded. While you are not on the list, an approval \
              that you gave cannot start anything.",
             None,
@@ -112,7 +112,7 @@ fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Optio
         ),
         Error::Untrusted(_) => (
             "Nothing was recorded",
-            "What the gate needs for this cannot be trusted. Tell the operator of this gate: until it is mended, nothing can be \
+            "Records that the gate needs for this are damaged. Tell the operator of this gate: until they are repaired, nothing can be \
              recorded. Your link stays valid.",
             None,
         ),

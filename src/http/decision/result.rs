@@ -76,13 +76,13 @@ pub(super) fn message(
         }
         DecisionResult::GrantEnded => return None,
         DecisionResult::SeatGone => {
-            "You have handed this over before, so it is not yours to decide or to hand over again. Nothing was recorded."
+            "You have handed this over, so you can no longer decide it or hand it over again. Nothing was recorded."
         }
         DecisionResult::ReceiverMissing => {
             "Nothing was handed over: choose the person who decides in your place."
         }
         DecisionResult::ReceiverRefused => {
-            "Nothing was handed over: this person cannot have your place, since they were asked already, the agent acts for them, or they are not among those offered."
+            "Nothing was handed over: this person cannot take your place. They were asked already, the agent acts for them, or they are not among those offered."
         }
         DecisionResult::ReceiverAbsent { until } => {
             return Some(format!(
@@ -92,7 +92,7 @@ pub(super) fn message(
         }
         DecisionResult::TooManyPeople => {
             return Some(format!(
-                "Nothing was handed over: a request can have at most {MAX_PEOPLE} people, those who gave their place away included."
+                "Nothing was handed over: a request can have at most {MAX_PEOPLE} people, including those who gave their place away."
             ));
         }
         DecisionResult::HandOverReasonMissing => {
@@ -117,7 +117,7 @@ pub(super) fn message(
             "Your approval is recorded, for this once. The standing grant was not given, or not yet: if it is, this page shows it when you open it again."
         }
         DecisionResult::GrantGone => {
-            "Nothing was ended: the standing grant that you gave is not in force any more. If a newer one for exactly the same took its place, this page says so below, and who can end that one."
+            "Nothing was ended: the standing grant that you gave is no longer in force. If a newer one for exactly the same took its place, this page says so below, and who can end that one."
         }
         DecisionResult::AlreadyClosed => {
             return Some(format!(
@@ -134,13 +134,13 @@ pub(super) fn message(
             "This approval can no longer be revoked: the agent has started, or the approval has expired."
         }
         DecisionResult::AlreadyVoted => {
-            "You have voted before, and a vote cannot be changed. To take back an approval, revoke it."
+            "You have already voted, and a vote cannot be changed. To take back an approval, revoke it."
         }
         DecisionResult::NotNeeded => {
             "Your vote is not needed now: others have given the approvals, or an earlier stage is open. Nothing was recorded."
         }
         DecisionResult::SignInNeeded => {
-            "Nothing was recorded: this was sent without a sign-in, and only people who sign in decide this request."
+            "Nothing was recorded: only people who are signed in can decide this request, and you were not."
         }
         DecisionResult::SignInRefused(fault) => {
             return Some(format!(
@@ -152,7 +152,7 @@ pub(super) fn message(
             "Nothing was recorded: you gave a reason to reject, and approved. To approve, choose “None of these”, and remove your own words and your question below “Reject…”."
         }
         DecisionResult::UnknownReason => {
-            "Nothing was recorded: this reason is not on the list any more. Choose another."
+            "Nothing was recorded: this reason is no longer on the list. Choose another."
         }
         DecisionResult::CommentMissing => {
             let mut message = "Nothing was recorded: the policy asks for your own words. They count with the code from the email, or when you are signed in.".to_owned();
@@ -183,13 +183,13 @@ pub(super) fn message(
             };
             return Some(format!(
                 "Nothing was recorded: too many wrong codes were entered with links to your address. From {until} on, \
-                 codes count again. {without_code}, where this gate has that."
+                 codes count again. {without_code}, where this gate offers it."
             ));
         }
         DecisionResult::RejectedWithoutCode { until } => {
             let until = app.config.brand.zone.in_words(until.up_to_minute());
             return Some(format!(
-                "Your rejection is recorded. The code beside it could not count, right or wrong: too many wrong codes \
+                "Your rejection is recorded. The code beside it did not count, right or wrong: too many wrong codes \
                  were entered with links to your address. From {until} on, codes count again."
             ));
         }

@@ -386,12 +386,12 @@ impl Actor {
         let says = |words| response.body.contains(words);
         let fact = match response.status {
             303 => Fact::Voted(by, verdict),
-            409 if says("You have voted before") => Fact::VotedOtherwise(by, verdict),
+            409 if says("You have already voted") => Fact::VotedOtherwise(by, verdict),
             // Their stage is not open yet, or is over.
             409 if says("Your vote is not needed now") => return (self.next, None),
             // Their page showed an earlier stage.
             409 if says("That page was out of date") => return (self.next, None),
-            409 if says("You have handed this over before") => return (Next::Nothing, None),
+            409 if says("You have handed this over") => return (Next::Nothing, None),
             409 if says("You had decided before") => Fact::Closed,
             409 if says("before you decided") || says(" decided before you") => Fact::Closed,
             410 => Fact::Late,
