@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use human_oversight_client::types::{Approval, ExecutionStatus, NOT_RUN, Status};
+use human_oversight_client::types::{Approval, ExecutionStatus, NOT_RUN};
 use human_oversight_client::{Permit, Reason, Refusal};
 use tokio::sync::watch;
 
@@ -184,10 +184,7 @@ impl HeldCalls {
             found => found,
         };
         self.state().know(request, Generation::Used(generation));
-        stored
-            .filter(|approval| approval.status == Status::Pending)
-            .map(on_pending);
-        let approval = request.wait(generation, on_pending).await?;
+        let approval = request.wait(generation, stored, on_pending).await?;
         Ok((generation, approval))
     }
 

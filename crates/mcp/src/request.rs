@@ -129,13 +129,20 @@ impl Request {
         }
     }
 
-    /// Waits until the request of a generation is no longer pending.
+    /// Waits until the request of a generation, which was `stored` so, is no longer pending. Fails when the gate does not
+    /// answer after the deadline.
     pub(crate) async fn wait(
         &self,
         generation: u32,
+        stored: Option<Approval>,
         on_pending: impl Fn(Approval),
     ) -> Result<Approval, Refusal> {
         let id = self.id(generation);
+        let mut deadline = None;
+        if let Some(approval) = stored.filter(|it| it.status == Status::Pending) {
+            deadline = deadline_of(&approval);
+            on_pending(approval);
+        }
         let mut pause = MIN_PAUSE;
         // Where the host bills waiting calls, the gate asks for a longer pause, and the calls do not wait. The first
         // call finds that out.
@@ -148,6 +155,7 @@ impl Request {
                 Ok((approval, _)) if approval.status != Status::Pending => return Ok(approval),
                 Ok((approval, retry_after)) => {
                     is_away = false;
+                    deadline = deadline_of(&approval);
                     on_pending(approval);
                     let pause = retry_after.unwrap_or(MIN_PAUSE);
                     may_wait = pause <= MIN_PAUSE;
@@ -155,6 +163,10 @@ impl Request {
                         continue;
                     }
                     pause
+                }
+                // A later call reads what was decided before.
+                Err(error) if deadline.is_some_and(|at| at <= OffsetDateTime::now_utc()) => {
+                    return Err(error.into());
                 }
                 Err(error) if error.is_transient() => {
                     let pause = pause_after(&error, pause);
@@ -224,6 +236,10 @@ impl Request {
         let secret = self.key.claim_secret(&id);
         (action, Handle { id, secret })
     }
+}
+
+fn deadline_of(approval: &Approval) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(&approval.expires_at, &Rfc3339).ok()
 }
 
 /// Whether the request has not ended.

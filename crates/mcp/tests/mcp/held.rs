@@ -261,6 +261,24 @@ fn a_page_of_a_front_in_the_place_of_any_answer_about_a_request_is_asked_for_aga
 }
 
 #[test]
+fn a_call_ends_when_the_gate_is_away_at_its_deadline_and_the_next_one_reads_what_became_of_it() {
+    let (mut gate, folder) = (Gate::start(), Folder::new());
+    let settings = format!("{SETTINGS}timeout = \"10s\"\n");
+    let mut client = Session::spawn(with_server(
+        &mut proxy(&gate.url, &folder, &settings),
+        &folder,
+    ));
+    let id = client.call("delete_file", &json!({"path": "/late"}));
+    gate.only_id();
+    gate.kill();
+    assert_eq!(client.told(id).1, "unavailable");
+    gate.restart();
+    let id = client.call("delete_file", &json!({"path": "/late"}));
+    assert_eq!(client.told(id).1, "expired");
+    assert_eq!(gate.asked().len(), 1);
+}
+
+#[test]
 fn words_and_summary_of_the_settings_are_what_people_read() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let settings = format!(
