@@ -44,7 +44,7 @@ pub(crate) enum Fault {
     },
     /// It is forwarded, and gets this response.
     AnswerAfter { status: u16 },
-    /// It is forwarded; its response is cut in the middle of the body.
+    /// It is forwarded; its response is cut in the middle of the body, or of the head if it has none.
     Truncate,
     /// It is forwarded; its response lacks these headers.
     Without(&'static [&'static str]),
@@ -212,6 +212,10 @@ impl Shared {
                 Some(Fault::AnswerAfter { status }) => answer = Message::answer(status, None, ""),
                 Some(Fault::Without(names)) => answer.remove(names),
                 Some(Fault::Truncate) => {
+                    if answer.body.is_empty() {
+                        let half = &answer.head.as_bytes()[..answer.head.len() / 2];
+                        return client.write_all(half).await;
+                    }
                     answer.body.truncate(answer.body.len() / 2);
                     return answer.write(&mut client).await;
                 }
