@@ -26,29 +26,40 @@ impl App {
         nonce: &str,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
-        let (approval, (claim, judged_at)) = self
-            .update_unless_paused(id, credential, |approval, now| {
-                self.check_machine_clock()?;
-                self.check_owner(&approval.request, credential)?;
-                verify_secret(approval, secret)?;
-                self.check_approvers_allowed(approval, now)?;
-                let claim = self.signed_claim(approval, nonce, now)?;
-                Ok((approval.claim(claim, now), now))
-            })
-            .await?;
+        let claiming = self.try_claim(id, credential, nonce, secret);
+        let (approval, (claim, judged_at)) = claiming.await?;
         match claim {
             ClaimResult::Granted => Ok(approval),
             ClaimResult::Refused => Err(Error::invalid_transition(&approval, judged_at)),
         }
     }
 
+    /// As [`App::claim`], for a caller that takes a refusal too. Returns whether the claim is granted, and when that was
+    /// judged.
+    ///
+    /// # Errors
+    /// As [`App::claim`], unless the request cannot be claimed.
+    pub(super) async fn try_claim(
+        self: &Arc<Self>,
+        id: &ApprovalId,
+        credential: &AgentCredential,
+        nonce: &str,
+        secret: Option<&str>,
+    ) -> Result<(Approval, (ClaimResult, Timestamp)), Error> {
+        self.update_unless_paused(id, credential, |approval, now| {
+            self.check_machine_clock()?;
+            self.check_owner(&approval.request, credential)?;
+            verify_secret(approval, secret)?;
+            self.check_approvers_allowed(approval, now)?;
+            let claim = self.signed_claim(approval, nonce, now)?;
+            Ok((approval.claim(claim, now), now))
+        })
+        .await
+    }
+
     /// Fails if a person whose approval counted may no longer approve, for an approval that can still be claimed.
     /// Nothing is stored, so it can be claimed once the list is mended.
-    pub(super) fn check_approvers_allowed(
-        &self,
-        approval: &Approval,
-        now: Timestamp,
-    ) -> Result<(), Error> {
+    fn check_approvers_allowed(&self, approval: &Approval, now: Timestamp) -> Result<(), Error> {
         let is_awaited = approval.execution(now) == Some(Execution::Awaited);
         if is_awaited && !self.disallowed_approvers(approval, now).is_empty() {
             return Err(Error::Conflict(ConflictReason::ApproverNotAllowed));
@@ -60,7 +71,7 @@ impl App {
     ///
     /// # Errors
     /// When no key is in force.
-    pub(super) fn signed_claim(
+    fn signed_claim(
         &self,
         approval: &Approval,
         nonce: &str,

@@ -148,11 +148,11 @@ impl App {
             let mut row = row?;
             let before = row.approval.clone();
             let result = transition(&mut row.approval, self.now())?;
-            let pauses = pauses?;
+            // Where nothing is granted, it does not matter what is paused.
             if result.0 == ClaimResult::Granted {
                 let request = &before.request;
                 self.find_pause(
-                    &pauses,
+                    &pauses?,
                     request.id.agent(),
                     request.owner.clone(),
                     credential,

@@ -87,15 +87,8 @@ impl App {
             sleep(left + Duration::from_millis(1)).await;
         }
         let nonce = hex(&random_bytes::<16>());
-        let (approval, (claim, judged_at)) = self
-            .update_unless_paused(id, credential, |approval, now| {
-                self.check_machine_clock()?;
-                self.check_owner(&approval.request, credential)?;
-                self.check_approvers_allowed(approval, now)?;
-                let claim = self.signed_claim(approval, &nonce, now)?;
-                Ok((approval.claim(claim, now), now))
-            })
-            .await?;
+        let claiming = self.try_claim(id, credential, &nonce, None);
+        let (approval, (claim, judged_at)) = claiming.await?;
         if approval.status(judged_at) == Status::Approved && claim == ClaimResult::Refused {
             return Err(Error::invalid_transition(&approval, judged_at));
         }

@@ -126,6 +126,25 @@ async fn damaged_counts_of_wrong_codes_stop_a_persons_codes_until_they_are_purge
 }
 
 #[tokio::test]
+async fn a_claim_of_what_was_rejected_is_refused_for_that_also_while_a_pause_cannot_be_trusted() {
+    let (gate, _) = gate().await;
+    let (approved, rejected) = (gate.ask().await, gate.ask().await);
+    gate.approve(&approved, ALICE).await;
+    gate.reject(&rejected, ALICE, "Not this one.").await;
+    let pause = json!({"command": "pause", "because": "a break-in", "agent": "Spoilt"});
+    operate(&gate, pause).await;
+    spoil(&gate, "pause", "\"Spoilt\"", "\"Spoilt\",\"New\":\"1\"");
+    for (approval, status) in [
+        (&rejected, StatusCode::CONFLICT),
+        (&approved, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let body = serde_json::to_string(&claim(NONCE)).unwrap();
+        let path = format!("/api/claim/{}", approval.id);
+        assert_eq!(gate.post(&path, body).await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn what_is_paused_and_runs_is_listed_beside_pauses_that_cannot_be_trusted() {
     let (gate, settings) = gate().await;
     let settings = backing_store::borrowed(&settings);
