@@ -210,7 +210,7 @@ impl Error {
             ),
             Self::MethodNotAllowed => "The header Allow lists the allowed methods.".to_owned(),
             Self::TooManyWaits(waits) => format!(
-                "{waits} calls with this function key wait for a decision, the maximum. Nothing was \
+                "{waits} calls of this caller wait for a decision, the maximum. Nothing was \
                  stored and no email was sent. Ask without `wait`, or again when another wait has ended."
             ),
             Self::TooManyOpen(open) => format!(

@@ -75,6 +75,12 @@ fn refuse(app: &App, error: Error) -> Response {
             "It needs sign-in, which is not configured here. Open the link in the email of each request.",
             None,
         ),
+        Error::Untrusted(_) => (
+            "Your requests cannot be listed",
+            "Records that the gate needs for this are damaged. Tell the operator of this gate. Nothing is lost, and the \
+             links in your emails still work.",
+            None,
+        ),
         _ => (
             "Please try again in a minute",
             "The gate cannot reach its store at the moment. Nothing is lost: open this page again.",

@@ -529,6 +529,33 @@ async fn entries_of_earlier_gates_are_listed_and_wrong_ones_are_not() {
 }
 
 #[tokio::test]
+async fn a_list_for_which_the_gates_id_is_damaged_is_the_operators_affair() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = backing_store::own_keys();
+    let store = format!("embedded:{}", dir.path().display());
+    let settings = [
+        &ON[..],
+        &backing_store::borrowed(&keys),
+        &[("HO_STORE", store.as_str())],
+    ];
+    let settings = settings.concat();
+    let gate = TestGate::at(dir, &settings).await;
+    submit(&gate, &for_alice()).await;
+    let file = rusqlite::Connection::open(gate.dir.path().join("approvals.db")).unwrap();
+    let damage = "UPDATE standingapprovals SET Entity = replace(Entity, '\"local\"', '\"other\"')
+        WHERE PartitionKey = 'gate'";
+    assert_eq!(file.execute(damage, []).unwrap(), 1);
+    let gate = TestGate::at(gate.dir, &settings).await;
+    let page = open(&gate, &[("cookie", &SignIn::session(&alice()))]).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        page.body.contains("Tell the operator of this gate"),
+        "{}",
+        page.body
+    );
+}
+
+#[tokio::test]
 async fn a_request_that_cannot_be_trusted_is_counted_for_its_approvers_alone() {
     let gate = TestGate::with(&ON).await;
     let asked = submit(&gate, &for_alice()).await;
