@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use human_oversight_protocol::text::address_name;
+
 /// An email address that needs no quoting in a header: ASCII, one `@`, no space, quotes or comment.
 /// Case is preserved; the domain is in ASCII (RFC 5890).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,9 +93,7 @@ impl Address {
     /// The address in lower case, without `+tag`: equal for all its spellings. Who holds it, [`People`](super::People)
     /// says.
     pub fn name(&self) -> String {
-        let (local, domain) = self.parts();
-        let local = local.split_once('+').map_or(local, |(name, _)| name);
-        format!("{local}@{domain}").to_ascii_lowercase()
+        address_name(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use human_oversight_protocol::MAX_DEPTH;
 use human_oversight_protocol::parameters::Parameters;
-use human_oversight_protocol::text::{breaks_line, person};
+use human_oversight_protocol::text::{address_name, breaks_line};
 use human_oversight_protocol::types::{
     ACTION_CHARS, AGENT_BYTES, AGENT_CHARS, APPROVERS, BODY_BYTES, CHANNEL_CHARS,
     CORRELATION_CHARS, FieldError, NewApproval, PARAMETERS_BYTES, REASON_CHARS, STATE_CHARS,
@@ -162,7 +162,7 @@ impl Checks {
         self.refuse(!agents.is_none_or(is_address), "/onBehalfOf", no_address);
         for (index, address) in approvers.iter().enumerate() {
             let pointer = format!("/approverEmails/{index}");
-            let is_person = |other: &str| person(other) == person(address);
+            let is_person = |other: &str| address_name(other) == address_name(address);
             self.refuse(!is_address(address), &pointer, no_address);
             let why = "is the person the agent acts for, who cannot approve";
             self.refuse(agents.is_some_and(is_person), &pointer, why);

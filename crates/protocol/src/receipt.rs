@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::jws;
 use crate::parameters::{Parameters, hex, sha256};
 use crate::signing_key::SigningKey;
-use crate::text::person;
+use crate::text::address_name;
 use crate::types::{Key, KeySet};
 
 /// The content of a receipt: registered claims of RFC 7519 where one fits, and the gate's own. Unknown
@@ -324,7 +324,7 @@ impl Claims {
         }
         let is_last = |&(index, vote): &(usize, &Vote)| {
             let is_same = |it: &Vote| {
-                person(&it.approver) == person(&vote.approver)
+                address_name(&it.approver) == address_name(&vote.approver)
                     || (it.approver_object_id.is_some()
                         && it.approver_object_id == vote.approver_object_id)
             };

@@ -7,8 +7,8 @@ pub fn breaks_line(c: char) -> bool {
         || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A name that is equal for all addresses of one person: without regard to case and `+tag`.
-pub fn person(address: &str) -> String {
+/// An address in lower case, without `+tag`: equal for all its spellings.
+pub fn address_name(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let local = local.split_once('+').map_or(local, |(name, _)| name);
     format!("{local}@{domain}").to_lowercase()
