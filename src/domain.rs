@@ -82,7 +82,7 @@ pub use delivery::{
 pub use execution::{Claim, Execution, Revocation, Revoker};
 pub use form::{CheckedForm, CodeCheck, DecisionResult};
 pub use grant::{Grant, GrantEnd, GrantScope, GrantTerms, GrantWish, SignedGrant};
-pub use grants::{GrantState, Grants, HeldGrant, NotAdded};
+pub use grants::{GrantState, Grants, HeldGrant};
 pub use hand_over::{HandOverStep, HandOverWish};
 pub use history::{Event, EventKind};
 pub use limit::LimitUsage;

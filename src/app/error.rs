@@ -90,7 +90,7 @@ impl Error {
         ))
     }
 
-    /// A part of the standing table, without which nothing goes on, cannot be read or trusted.
+    /// An error of reading a part of the standing table on which the call depends.
     pub(super) fn without(part: &str, error: &StoreError) -> Self {
         let cause = format!("{part}: {error}");
         match error {

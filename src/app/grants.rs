@@ -266,7 +266,7 @@ impl App {
             || self.now(),
             |grants, now| {
                 let added = grants.add(signed.clone(), voided, &approval.plan.tell, now);
-                added.ok()
+                added.then_some(())
             },
         );
         if adding.await?.is_none() {

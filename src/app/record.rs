@@ -44,27 +44,25 @@ impl App {
             last => Ok(last),
         };
         let now = self.now();
-        let row = match row {
-            Ok(row) => row,
+        let (row, is_damaged) = match row {
+            Ok(row) => (row, false),
             // Such as one under a key that was removed: nothing in it is worth keeping.
-            Err(StoreError::Damaged(_)) => {
-                let columns = encode(&self.next_record(None, report, now));
-                let row = StandingRow::new(StandingKind::Sweep, NAME, columns);
-                return self.store.overwrite_standing(row, now).await;
-            }
+            Err(StoreError::Damaged(_)) => (None, true),
             Err(error) => return Err(error),
         };
         let before = row.as_ref().and_then(|row| decode(row).ok());
         let record = self.next_record(before.as_ref(), report, now);
-        let changed = match row {
-            Some(mut row) => {
-                row.columns = encode(&record);
-                row
-            }
-            None => StandingRow::new(StandingKind::Sweep, NAME, encode(&record)),
+        let new = || StandingRow::new(StandingKind::Sweep, NAME, BTreeMap::new());
+        let mut changed = row.unwrap_or_else(new);
+        changed.columns = encode(&record);
+        let stored = if is_damaged {
+            let overwritten = self.store.overwrite_standing(changed, now).await;
+            overwritten.map(|()| None)
+        } else {
+            self.store.put_standing(changed, now).await.map(Some)
         };
-        match self.store.put_standing(changed, now).await {
-            Ok(stored) => *last = Some(stored),
+        match stored {
+            Ok(stored) => *last = stored,
             Err(StoreError::Conflict | StoreError::AlreadyExists) => return Ok(()),
             Err(error) => return Err(error),
         }

@@ -142,8 +142,8 @@ impl App {
         let reading = names.iter().map(|name| read(&self.store, name));
         let mut last: Option<Rejection> = None;
         for row in join_all(reading).await {
-            let (rejections, _) = row
-                .map_err(|error| Error::without("earlier rejections could not be read", &error))?;
+            let (rejections, _) =
+                row.map_err(|error| Error::without("earlier rejections", &error))?;
             let refusing = rejections
                 .into_iter()
                 .filter(|it| it.refuses() && it.is_recent(within, now));

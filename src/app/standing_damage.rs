@@ -75,7 +75,7 @@ async fn check_kinds(store: &Store, kinds: &[Kind]) -> Result<Option<Finding>, S
 
 async fn count_damaged(store: &Store, kind: StandingKind) -> Result<usize, StoreError> {
     match store.standing_rows_of(kind).await {
-        // A new store; or what is lost is said elsewhere.
+        // The table does not exist yet. If it was lost, `ensure_standing_is_whole` reports that.
         Err(StoreError::StandingLost) => Ok(0),
         rows => {
             let rows = rows?.into_iter();

@@ -81,8 +81,8 @@ impl App {
         }
     }
 
-    /// Fails while the clock of this machine is that far off, where a request has ended by the time alone: a machine whose
-    /// clock is right may say otherwise.
+    /// Fails if the clock of this machine is wrong and the request has ended only by that clock: an instance whose clock is
+    /// right may still show it as open.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -44,8 +44,9 @@ impl App {
         stored.map_err(|_| Error::Bug)?
     }
 
-    /// A repeat is answered as stored, whatever the policy says today, and charges nothing. That it is one shows when it
-    /// is inserted; the row is read before only where the policy refuses, or a limit or a grant may be used.
+    /// A repeat is answered as stored, whatever the policy says today, and charges nothing. It is detected by the insert,
+    /// which finds the row taken. The row is read before that only where the policy refuses, or a limit or a grant may be
+    /// used.
     async fn judge_and_insert(
         self: &Arc<Self>,
         submission: Submission,
@@ -313,25 +314,22 @@ impl App {
         }
     }
 
-    /// The stored request that a submit repeats, if there is one.
-    pub(super) async fn find_stored(&self, identity: &Identity) -> Result<Option<Approval>, Error> {
-        match self.find_repeat(identity, Error::NotFound).await {
-            Ok((stored, _)) => Ok(Some(stored)),
-            Err(Error::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The stored request, if this submit repeats it; otherwise `refused`, or that its id is taken.
     pub(super) async fn find_repeat(
         &self,
         identity: &Identity,
         refused: Error,
     ) -> Result<(Approval, bool), Error> {
+        let stored = self.find_stored(identity).await?;
+        stored.map(|stored| (stored, false)).ok_or(refused)
+    }
+
+    /// The stored request that a submit repeats, if there is one; or that its id is taken.
+    pub(super) async fn find_stored(&self, identity: &Identity) -> Result<Option<Approval>, Error> {
         let taken = Error::Conflict(ConflictReason::OtherContent);
         let id = &identity.id;
         match self.load_owned(id, &identity.credential).await {
-            Err(Error::NotFound) => Err(refused),
+            Err(Error::NotFound) => Ok(None),
             Err(hidden @ Error::Hidden(_)) => {
                 if let Some(cause) = hidden.cause() {
                     tracing::error!(id = id.to_string(), cause, "integrity problem");
@@ -340,7 +338,7 @@ impl App {
             }
             Err(error) => Err(error),
             Ok(stored) if identity.has_content_of(&stored.approval.request) => {
-                Ok((stored.approval, false))
+                Ok(Some(stored.approval))
             }
             Ok(_) => Err(taken),
         }

@@ -66,7 +66,7 @@ impl App {
         }
     }
 
-    /// Runs both in the background. One search is under way at a time.
+    /// Runs [`App::find_standing_work`] and [`App::tell_standing`] in the background. One search is under way at a time.
     pub(super) fn tell_standing_in_background(self: &Arc<Self>) {
         if !self.unseen_changes.add() {
             return;

@@ -54,15 +54,6 @@ pub struct Grants {
     pub outbox: StandingOutbox,
 }
 
-/// Why a grant that an approver gave does not stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAdded {
-    #[error("such grants were ended, or another was given, at the same time")]
-    Voided,
-    #[error("there are as many grants already for what reads the same")]
-    Full,
-}
-
 impl HeldGrant {
     /// The most requests that are remembered of those that took a use, so that they fit into a column.
     pub const MOST_TAKEN_BY: usize = 64;
@@ -135,30 +126,28 @@ impl Grants {
     pub const MOST: usize = 5;
 
     /// Adds a grant, in place of an earlier one for exactly the same. `voided` is what [`Grants::voided`] was before
-    /// the approval with which it is given was stored; `tell` are the channels that get its events.
-    ///
-    /// # Errors
-    /// When it does not stand.
+    /// the approval with which it is given was stored; `tell` are the channels that get its events. Returns whether it
+    /// stands: if not, nothing is to be stored.
     pub fn add(
         &mut self,
         signed: SignedGrant,
         voided: u64,
         tell: &[String],
         now: Timestamp,
-    ) -> Result<(), NotAdded> {
+    ) -> bool {
         // Its write may be repeated after a lost response, and must not take back uses.
         if let Some(held) = self.held.iter().find(|held| held.signed == signed) {
-            return held.is_active(now).then_some(()).ok_or(NotAdded::Voided);
+            return held.is_active(now);
         }
         if self.voided != voided {
-            return Err(NotAdded::Voided);
+            return false;
         }
         self.expire(now);
         let before = self.held.len();
         self.replace(&signed.grant.scope, now);
         // The others stay while there is room: for what they have approved, and for the operator's list.
-        if self.held.len() >= Self::MOST {
-            self.make_room(now).ok_or(NotAdded::Full)?;
+        if self.held.len() >= Self::MOST && self.make_room(now).is_none() {
+            return false;
         }
         if self.held.len() < before {
             // None of those that made room is added again.
@@ -176,7 +165,7 @@ impl Grants {
             taken_by: Vec::new(),
             ended: None,
         });
-        Ok(())
+        true
     }
 
     /// Removes the active grant for exactly this, which another one replaces. Returns whether there was one.

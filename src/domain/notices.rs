@@ -43,8 +43,8 @@ impl Approval {
         }
     }
 
-    /// The grant has ended before its latest end, so the notice is due, once. Its giver gets none who ended it, or where
-    /// another one took its place.
+    /// The grant has ended before its latest end, so the notice is due, once. The giver gets none if they ended it
+    /// themselves, or if another grant took its place.
     pub fn hasten_grant_end(&mut self, grant: &GrantSummary, by: GrantEnding, now: Timestamp) {
         self.queue_grant_end(&grant.giver, grant.until);
         let is_needless = matches!(by, GrantEnding::Giver | GrantEnding::Replacement);

@@ -153,7 +153,7 @@ mod tests {
                 proof: String::new(),
             };
             let voided = grants.voided;
-            grants.add(signed, voided, &[], now).unwrap();
+            assert!(grants.add(signed, voided, &[], now));
             for request in 0..=HeldGrant::MOST_TAKEN_BY {
                 grants.take(&scope, &id(request), now, |_| true).unwrap();
             }

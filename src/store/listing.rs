@@ -14,8 +14,9 @@ use crate::values::{ApprovalId, Timestamp};
 /// one the MAC is for is not known, the first names all of them, as `HO_GATE_ID` does.
 pub(super) const OF_GATE: &str = "odata.gate";
 pub(super) const OF_TABLE: &str = "odata.table";
-/// Only a copied row of the standing table has the first, and one of the table of decisions the second.
+/// Marks a copied row of the standing table.
 pub(super) const STANDING: &str = "odata.standing";
+/// Marks a copied row of the table of decisions.
 pub(super) const DECIDED: &str = "odata.decided";
 
 /// The column that says when a row is due.

@@ -21,10 +21,12 @@ impl Store {
         };
         let is_missed = match &self.backend {
             Backend::Embedded(embedded) => embedded.misses(row, due)?,
-            Backend::Tables(tables) => match IndexEntry::from_columns(&columns)? {
-                Some(entry) => tables.misses(row, &entry).await?,
-                None => true,
-            },
+            Backend::Tables(tables) => {
+                let Some(entry) = IndexEntry::from_columns(&columns)? else {
+                    return Ok(None);
+                };
+                tables.misses(row, &entry).await?
+            }
         };
         Ok(is_missed.then_some(due))
     }

@@ -195,8 +195,8 @@ impl Store {
     }
 
     /// Writes the index entry of a decision that may follow, in tables: side by side with the read of its row, so that
-    /// the decision does not wait for it. What the caller may not have proven is that the decision is theirs; until a
-    /// row names the entry, the sweep reads that row in vain.
+    /// the decision does not wait for it. The caller may not be an approver: the entry decides nothing and, until a row
+    /// names it, costs the sweep one read.
     pub async fn announce_decision(&self, id: &ApprovalId, at: Timestamp) -> Option<Announcement> {
         let Backend::Tables(tables) = &self.backend else {
             return None;

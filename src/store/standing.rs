@@ -52,7 +52,7 @@ impl Store {
         let (mut rows, mut cursor) = (Vec::new(), None);
         loop {
             let listed = self.backend.list_standing_of(kind.word(), cursor).await;
-            let (page, next) = self.noting_loss(listed)?;
+            let (page, next) = self.note_loss(listed)?;
             for raw in page {
                 let row = self.read_standing(kind, &raw.keys, raw.columns, raw.etag);
                 rows.push(row.await);
@@ -156,7 +156,7 @@ impl Store {
         name: &str,
     ) -> Result<Option<(Columns, ETag)>, StoreError> {
         let found = self.backend.get_standing(&keys_of(kind, name)?).await;
-        self.noting_loss(found)
+        self.note_loss(found)
     }
 
     /// Verifies and decodes a row. A count whose key is gone has no columns.

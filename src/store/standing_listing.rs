@@ -68,7 +68,7 @@ impl Store {
         let (mut rows, mut cursor) = (Vec::new(), None);
         loop {
             let listed = self.backend.list_standing_of(kind.word(), cursor).await;
-            let (page, next) = self.noting_loss(listed)?;
+            let (page, next) = self.note_loss(listed)?;
             for raw in page {
                 rows.extend(self.stored_standing(raw, None).await);
             }

@@ -32,8 +32,8 @@ impl Store {
         }
     }
 
-    /// The result of reading the standing table, once it is remembered if the table was missing.
-    pub(super) fn noting_loss<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Passes on the result of a read. If the table was missing, the next check reads the row of the id again.
+    pub(super) fn note_loss<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
         if matches!(read, Err(StoreError::StandingLost)) {
             self.observed_id.expire();
         }

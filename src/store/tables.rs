@@ -261,8 +261,8 @@ impl Tables {
     }
 
     /// One conditional write. When its outcome is unknown, the row is read to see whether this write made
-    /// it. (If it did, and another write came since, that cannot be seen: the move is made again, and
-    /// finds itself made.)
+    /// it. (If it did and another write followed, that cannot be seen: the caller applies the transition
+    /// again, which changes nothing.)
     async fn write(
         &self,
         table: &TableClient,
@@ -337,7 +337,8 @@ impl Tables {
         }
     }
 
-    /// Creates the tables that do not exist, but the standing one: who misses that finds its pauses unknown.
+    /// Creates the tables that do not exist, except the standing table: while that is missing, it is unknown what is
+    /// paused.
     async fn create_tables(&self) -> Result<(), Fault> {
         let is_lost = self.has_tables.load(Ordering::Relaxed);
         for table in [&self.approvals, &self.open, &self.decided] {
@@ -346,7 +347,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Where it is lost, its rows are gone, if there were any.
+    /// `is_lost` says that this process has used the table before, so that its rows are gone.
     async fn create_table(&self, table: &TableClient, is_lost: bool) -> Result<(), Fault> {
         let (created, _) = with_retry(POINT, || table.create().into_future()).await;
         let table = table.table_name();
