@@ -118,7 +118,7 @@ async fn write(
     folder: &mut Folder,
 ) -> anyhow::Result<u64> {
     let keys = link_keys(settings)?;
-    let mut verification = Verification::new(public, keys.is_some());
+    let mut verification = Verification::new(public, keys.as_deref());
     let mut content = Content::new(folder, period, options.with_parameters)?;
     match &options.backup {
         Some(file) => {
@@ -129,12 +129,13 @@ async fn write(
             content.note("A backup: its standing rows and kept decisions were not verified.")?;
         }
         None => {
-            let (store, begun) = (open_to_judge(settings, clock(), keys.clone()).await?, now());
+            let store = open_to_judge(settings, clock(), keys.clone()).await?;
+            let now = now();
             for_each_row(&store, async |mut row| {
                 set_keys(&mut row.columns, &row.keys);
                 let distrust = verification.add(&row.approval);
                 if distrust.is_none() {
-                    let pending = verification.add_pending(&store, &row, keys.as_deref(), begun);
+                    let pending = verification.add_pending(&store, &row, now);
                     if let Some(problem) = pending.await? {
                         content.note_row(&row.columns, &problem)?;
                     }

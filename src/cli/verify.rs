@@ -26,7 +26,8 @@ use super::text;
 /// What was verified, and what was found.
 pub(crate) struct Verification<'a> {
     keys: &'a KeySet,
-    sealed: bool,
+    /// With them the rows are read, and so their MACs are verified.
+    link_keys: Option<&'a LinkKeys>,
     rows: u64,
     decided: u64,
     votes: u64,
@@ -47,13 +48,10 @@ pub(crate) async fn run(
     let (now, link_keys) = (clock(), link_keys(&settings)?);
     let store = open_to_judge(&settings, clock, link_keys.clone()).await?;
     let receipt_keys = receipt_keys(&settings, keys)?;
-    let mut verification = Verification::new(&receipt_keys, link_keys.is_some());
+    let mut verification = Verification::new(&receipt_keys, link_keys.as_deref());
     for_each_row(&store, async |stored| {
         let problem = match verification.add(&stored.approval) {
-            None => {
-                let keys = link_keys.as_deref();
-                verification.add_pending(&store, &stored, keys, now).await?
-            }
+            None => verification.add_pending(&store, &stored, now).await?,
             problem => problem,
         };
         if let Some(problem) = problem {
@@ -75,11 +73,11 @@ pub(crate) async fn run(
 }
 
 impl<'a> Verification<'a> {
-    /// `sealed` says whether the rows are read with the link keys, and so their MACs are verified.
-    pub(crate) fn new(keys: &'a KeySet, sealed: bool) -> Self {
+    /// `link_keys` are those with which the rows are read, if there are any.
+    pub(crate) fn new(keys: &'a KeySet, link_keys: Option<&'a LinkKeys>) -> Self {
         Self {
             keys,
-            sealed,
+            link_keys,
             rows: 0,
             decided: 0,
             votes: 0,
@@ -116,7 +114,7 @@ impl<'a> Verification<'a> {
                 self.claims += u64::from(is_signed);
                 None
             }
-            Err(contradiction) => (!self.sealed).then(|| contradiction.to_string()),
+            Err(contradiction) => self.link_keys.is_none().then(|| contradiction.to_string()),
         }
     }
 
@@ -126,10 +124,9 @@ impl<'a> Verification<'a> {
         &mut self,
         store: &Store,
         stored: &StoredRow,
-        keys: Option<&LinkKeys>,
         now: Timestamp,
     ) -> anyhow::Result<Option<String>> {
-        let (Some(keys), Ok(approval)) = (keys, &stored.approval) else {
+        let (Some(keys), Ok(approval)) = (self.link_keys, &stored.approval) else {
             return Ok(None);
         };
         let problem = match missing_links(approval, keys, now) {
@@ -147,7 +144,7 @@ impl<'a> Verification<'a> {
         store: &Store,
         mut report: impl FnMut(&str),
     ) -> anyhow::Result<()> {
-        if !self.sealed {
+        if self.link_keys.is_none() {
             return Ok(());
         }
         for_each_standing_row(store, async |stored| {
@@ -183,9 +180,9 @@ impl<'a> Verification<'a> {
             claims,
             legacy,
             problems,
-            sealed,
+            link_keys,
         } = self;
-        let row_macs = match (sealed, problems) {
+        let row_macs = match (link_keys.is_some(), problems) {
             (true, 0) => "All row MACs were verified.",
             (true, _) => {
                 "Row MACs were checked too: each that does not verify is among the problems."

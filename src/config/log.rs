@@ -53,10 +53,11 @@ pub fn hides_events(filter: &Targets) -> bool {
 pub(super) fn parse(filter: &str) -> Option<Targets> {
     let parts = filter.split(',').map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
-    let has_level = |part: &&str| {
-        let (target, level) = part.split_once('=').unwrap_or(("all", part));
-        let is_level = LEVELS.iter().any(|word| level.eq_ignore_ascii_case(word));
-        is_level && !target.is_empty() && !target.contains(['[', '{'])
+    let is_level = |text: &str| LEVELS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let is_target = |text: &str| !text.is_empty() && !text.contains(['[', '{']);
+    let has_level = |part: &&str| match part.split_once('=') {
+        None => is_level(part),
+        Some((target, level)) => is_target(target) && is_level(level),
     };
     let is_filter = !parts.is_empty() && parts.iter().all(has_level);
     let filter: Targets = parts.join(",").parse().ok().filter(|_| is_filter)?;

@@ -146,7 +146,7 @@ impl Grants {
         let before = self.held.len();
         self.replace(&signed.grant.scope, now);
         // The others stay while there is room: for what they have approved, and for the operator's list.
-        if self.held.len() >= Self::MOST && self.make_room(now).is_none() {
+        if self.held.len() >= Self::MOST && !self.make_room(now) {
             return false;
         }
         if self.held.len() < before {
@@ -179,11 +179,13 @@ impl Grants {
     }
 
     /// Removes a grant that approves nothing more, if there is one; of several, one of which nothing can be claimed.
-    fn make_room(&mut self, now: Timestamp) -> Option<HeldGrant> {
+    /// Returns whether there was one.
+    fn make_room(&mut self, now: Timestamp) -> bool {
         let over = self.held.iter().enumerate();
         let over = over.filter(|(_, held)| !held.is_active(now));
-        let (index, _) = over.min_by_key(|(_, held)| held.can_end(now))?;
-        Some(self.held.remove(index))
+        let over = over.min_by_key(|(_, held)| held.can_end(now));
+        let index = over.map(|(index, _)| index);
+        index.map(|index| self.held.remove(index)).is_some()
     }
 
     /// Removes all grants but these, without a word to channels. None of them is added again. Returns whether there were

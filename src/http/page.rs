@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use human_oversight_protocol::parameters::sha256;
 
+use super::error::Error;
 use crate::app::App;
 use crate::mailer::TransportConfig;
 use crate::render::{self, PageStyle};
@@ -34,6 +35,24 @@ pub(super) fn page(status: StatusCode, more: &str, html: String) -> Response {
         ),
     ];
     (status, headers, html).into_response()
+}
+
+/// A page that says in a heading and a text what could not be opened or done, perhaps with a link. `error` is for the
+/// log.
+pub(super) fn error_page(
+    app: &App,
+    status: StatusCode,
+    (heading, text, link): (&str, &str, Option<(&str, String)>),
+    error: Error,
+) -> Response {
+    let html = render::render_message(heading, text, link, page_style(app));
+    let mut response = page(status, "", html);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, 60.into());
+    }
+    response.extensions_mut().insert(error);
+    response
 }
 
 /// How the pages of this gate look.

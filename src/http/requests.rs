@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::caller::{IdentifiedCaller, caller};
 use super::error::Error;
-use super::page::{page, page_style};
+use super::page::{error_page, page, page_style};
 use super::sign_in_page::explain_sign_in;
 use crate::app::{App, Caller, ListedRequest, RequestList};
 use crate::domain::HeldGrant;
 use crate::keys::FormPurpose;
-use crate::render::{self, GrantView, OwnGrant, RequestsPage};
+use crate::render::{GrantView, OwnGrant, RequestsPage};
 
 /// The path of the list, to which the sign-in leads back.
 const PATH: &str = "/api/requests";
@@ -65,7 +65,7 @@ fn own_grant(app: &App, held: &HeldGrant, with: &ListedRequest) -> Option<OwnGra
 
 /// The page of a list that is not shown, with the next step for the person.
 fn refuse(app: &App, error: Error) -> Response {
-    let (heading, text, link) = match &error {
+    let message = match &error {
         Error::SignIn(why) => {
             let (heading, text, link) = explain_sign_in(*why);
             (heading, text, Some(link.to(PATH)))
@@ -87,14 +87,5 @@ fn refuse(app: &App, error: Error) -> Response {
             None,
         ),
     };
-    let text = render::render_message(heading, text, link, page_style(app));
-    let status = error.status();
-    let mut response = page(status, "", text);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, 60.into());
-    }
-    // For the log.
-    response.extensions_mut().insert(error);
-    response
+    error_page(app, error.status(), message, error)
 }

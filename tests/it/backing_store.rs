@@ -19,6 +19,13 @@ pub(crate) fn own_keys() -> [(&'static str, String); 2] {
     ]
 }
 
+/// The settings of a gate with a file in this folder, and with keys of its own, so that commands read it too.
+pub(crate) fn embedded(dir: &Path) -> [(&'static str, String); 3] {
+    let [link_keys, receipt_keys] = own_keys();
+    let store = ("HO_STORE", format!("embedded:{}", dir.display()));
+    [store, link_keys, receipt_keys]
+}
+
 /// The settings of a gate with new tables at this port.
 pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
     let [link_keys, receipt_keys] = own_keys();

@@ -441,8 +441,7 @@ async fn a_time_that_has_not_ended_is_said_to_be_so_and_one_to_come_is_refused()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_no_sweep_finds_is_a_problem_of_the_folder_as_of_verify() {
     let dir = tempfile::tempdir().unwrap();
-    let mut settings = backing_store::own_keys().to_vec();
-    settings.push(("HO_STORE", format!("embedded:{}", dir.path().display())));
+    let settings = backing_store::embedded(dir.path());
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::at(dir, &settings).await;
     let open = gate.ask().await;

@@ -531,14 +531,8 @@ async fn entries_of_earlier_gates_are_listed_and_wrong_ones_are_not() {
 #[tokio::test]
 async fn a_list_for_which_the_gates_id_is_damaged_is_the_operators_affair() {
     let dir = tempfile::tempdir().unwrap();
-    let keys = backing_store::own_keys();
-    let store = format!("embedded:{}", dir.path().display());
-    let settings = [
-        &ON[..],
-        &backing_store::borrowed(&keys),
-        &[("HO_STORE", store.as_str())],
-    ];
-    let settings = settings.concat();
+    let store = backing_store::embedded(dir.path());
+    let settings = [&ON[..], &backing_store::borrowed(&store)].concat();
     let gate = TestGate::at(dir, &settings).await;
     submit(&gate, &for_alice()).await;
     let file = rusqlite::Connection::open(gate.dir.path().join("approvals.db")).unwrap();

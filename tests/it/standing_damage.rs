@@ -17,10 +17,11 @@ use crate::process::run;
 
 /// The settings of a gate with a file in this folder.
 fn settings(dir: &Path) -> Vec<(&'static str, String)> {
-    let store = ("HO_STORE", format!("embedded:{}", dir.display()));
-    let keys = backing_store::own_keys();
     let budget = ("HO_OWNER_BUDGET", "200/1200".to_owned());
-    [store, budget].into_iter().chain(keys).collect()
+    backing_store::embedded(dir)
+        .into_iter()
+        .chain([budget])
+        .collect()
 }
 
 /// A gate with a file, and its settings.

@@ -46,15 +46,6 @@ fn commands<'a>(id: &'a str, copy: &'a str) -> (Vec<Vec<&'a str>>, Vec<Vec<&'a s
     (reading.to_vec(), writing.to_vec())
 }
 
-/// The settings of a gate with an embedded store, and with keys of its own.
-fn embedded(dir: &Path) -> Vec<(&'static str, String)> {
-    let store = ("HO_STORE", format!("embedded:{}", dir.display()));
-    [store]
-        .into_iter()
-        .chain(backing_store::own_keys())
-        .collect()
-}
-
 async fn try_claim(gate: &TestGate, approval: &Approval) -> Result<Approval, Error> {
     let nonce = claim("0123456789abcdef");
     gate.client.claim(&approval.id, &nonce).await
@@ -195,7 +186,7 @@ async fn no_command_ends_a_pause_by_creating_the_lost_table() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_command_and_no_later_call_creates_the_table_that_a_file_has_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = embedded(dir.path());
+    let settings = backing_store::embedded(dir.path());
     let settings = backing_store::borrowed(&settings);
     let (gate, approval) = paused(&settings).await;
     let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
@@ -232,7 +223,7 @@ async fn no_command_and_no_later_call_creates_the_table_that_a_file_has_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_id_of_the_gate_is_named_and_nothing_is_purged_for_it() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = embedded(dir.path());
+    let settings = backing_store::embedded(dir.path());
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;
     for _ in 0..3 {
@@ -290,7 +281,7 @@ async fn a_damaged_id_of_the_gate_is_named_and_nothing_is_purged_for_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_that_a_damaged_pause_prevents_says_nothing_of_what_was_done() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = embedded(dir.path());
+    let settings = backing_store::embedded(dir.path());
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::at(dir, &settings).await;
     gate.ask().await;

@@ -139,9 +139,13 @@ impl Request {
     ) -> Result<Approval, Refusal> {
         let id = self.id(generation);
         let mut deadline = None;
-        if let Some(approval) = stored.filter(|it| it.status == Status::Pending) {
-            deadline = deadline_of(&approval);
-            on_pending(approval);
+        match stored {
+            Some(approval) if approval.status != Status::Pending => return Ok(approval),
+            Some(approval) => {
+                deadline = deadline_of(&approval);
+                on_pending(approval);
+            }
+            None => {}
         }
         let mut pause = MIN_PAUSE;
         // Where the host bills waiting calls, the gate asks for a longer pause, and the calls do not wait. The first

@@ -1,6 +1,5 @@
 //! The pages of what could not be opened or done, with the next step for the person.
 
-use axum::http::{StatusCode, header};
 use axum::response::Response;
 
 use super::link::Missing;
@@ -8,9 +7,8 @@ use super::pages::address;
 use crate::app::{App, Caller};
 use crate::http::error::Error;
 use crate::http::extract::Id;
-use crate::http::page::{page, page_style};
+use crate::http::page::error_page;
 use crate::http::sign_in_page::{ANOTHER_ACCOUNT, SignInLink, explain_sign_in};
-use crate::render;
 use crate::reveal;
 
 /// The page of a link that lacks a part. It does not depend on whether there is such a request.
@@ -26,14 +24,8 @@ pub(super) fn show_incomplete_link(app: &App, missing: Missing) -> Response {
         "{lacks} Press the button in the email, or copy the whole link from it, also where it continues on the \
          next line. If an email program has changed both, ask the operator of this gate. Nothing was recorded."
     );
-    let style = page_style(app);
-    let text = render::render_message(NOT_VALID, &text, None, style);
-    let mut response = page(StatusCode::NOT_FOUND, "", text);
-    // For the log.
-    response
-        .extensions_mut()
-        .insert(Error::NotFound("the link is incomplete or changed"));
-    response
+    let error = Error::NotFound("the link is incomplete or changed");
+    error_page(app, error.status(), (NOT_VALID, &text, None), error)
 }
 
 /// The page of an error, with the next step for the person.
@@ -65,16 +57,7 @@ pub(super) fn show_error(app: &App, caller: &Caller, id: Option<Id>, error: Erro
         _ => format!("{text}{signed_in}"),
     };
     let status = shown.status();
-    let text = render::render_message(heading, &text, link, page_style(app));
-    let mut response = page(status, "", text);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, 60.into());
-    }
-    // For the log.
-    response.extensions_mut().insert(logged.unwrap_or(shown));
-    response
+    error_page(app, status, (heading, &text, link), logged.unwrap_or(shown))
 }
 
 const NOT_VALID: &str = "This link is not valid";
@@ -112,8 +95,8 @@ fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Optio
         ),
         Error::Untrusted(_) => (
             "Nothing was recorded",
-            "Records that the gate needs for this are damaged. Tell the operator of this gate: until they are repaired, nothing can be \
-             recorded. Your link stays valid.",
+            "Records that the gate needs for this are damaged. Tell the operator of this gate: until they are repaired, \
+             nothing can be recorded. Your link stays valid.",
             None,
         ),
         Error::Unavailable(_) => (

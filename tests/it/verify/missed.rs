@@ -21,8 +21,7 @@ async fn two(gate: &TestGate) -> [String; 2] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_of_a_file_that_is_not_due_when_it_says_is_named_and_repaired() {
     let dir = tempfile::tempdir().unwrap();
-    let mut settings = backing_store::own_keys().to_vec();
-    settings.push(("HO_STORE", format!("embedded:{}", dir.path().display())));
+    let settings = backing_store::embedded(dir.path());
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::at(dir, &settings).await;
     let names = two(&gate).await;
