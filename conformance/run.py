@@ -28,6 +28,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -352,7 +353,13 @@ class Agent:
         return [it for it in list(self.events) if it["event"] == event]
 
     def pending(self) -> list[Json]:
-        return eventually("a pending request", lambda: self.of("pending") or self.of("end") or self.process.poll())
+        return self.found("a pending request", lambda: self.of("pending") or self.of("end"))
+
+    def found(self, what: str, look: Callable[[], list[Json]]) -> list[Json]:
+        """What `look` finds: nothing if the process ends without it."""
+        if eventually(what, lambda: look() or self.process.poll() is not None) is True:
+            self.reader.join()
+        return look()
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -438,7 +445,7 @@ class Scenario:
     def step_pending(self, name: str, _: Json) -> None:
         agent = self.agents[name]
         pending = agent.pending()
-        assert pending is not True and pending[0]["event"] == "pending", agent.events
+        assert pending and pending[0]["event"] == "pending", agent.events
         copies = eventually("all requests", lambda: agent.of("pending"))
         self.handles[name] = [it["handle"] for it in copies]
         self.proxy.ids[name] = self.handles[name][0]["id"]
@@ -496,8 +503,8 @@ class Scenario:
             call = eventually(f"a callback about {id_}", lambda: self.receiver.of(id_))
         earlier = len(agent.of("callback"))
         agent.tell({"callback": call})
-        told = eventually("a result", lambda: agent.of("callback")[earlier:] or agent.process.poll())
-        assert told[0]["result"] == step["result"], agent.events
+        told = agent.found("a result", lambda: agent.of("callback")[earlier:])
+        assert told and told[0]["result"] == step["result"], agent.events
         assert told[0]["result"] == "settled" or not agent.of("ran") + agent.of("end"), agent.events
 
     def step_gate(self, name: str, step: Json) -> None:
@@ -613,9 +620,13 @@ def main() -> None:
     options = parser.parse_args()
     of_command = {"the agent": {"command": options.command, "identity": True}}
     clients = of_command if options.command else read_clients()
+    if options.client and options.client not in clients:
+        parser.error(f"--client must be one of {', '.join(clients)}")
     if options.client:
         clients = {options.client: clients[options.client]}
     scenarios = [it for it in read_scenarios() if options.only in it["name"] and not (options.quick and it.get("slow"))]
+    if not scenarios:
+        parser.error(f"no scenario has {options.only!r} in its name")
     results = play_all(clients, scenarios, options.gate)
     if options.table:
         text, path = table(clients, scenarios, results), FOLDER / "table.md"

@@ -42,13 +42,13 @@ def call(path, body=None, seconds=60):
                 return json.load(answer), int(after) or 1 if after.isdecimal() else 1
         except urllib.error.HTTPError as error:
             kind, why = read_problem(error)
-            if kind in ("paused", "approver_not_allowed"):  # the operator may change that
+            if kind in ("paused", "approver_not_allowed", "too-many", "budget"):  # a later call may pass
                 raise NotNow(why) from None
             if error.code in (401, 403):
                 raise RuntimeError(why if kind else f"{error.code}: HO_KEY is missing or invalid") from None
             if error.code == 404 and path in ("keys", "submit"):
                 raise RuntimeError("404: there is no gate at this address (HO_URL)") from None
-            if error.code not in (408, 429, 500, 502, 503, 504):
+            if kind == "integrity" or error.code not in (408, 429, 500, 502, 503, 504):
                 raise Refused(why) from None
         except (OSError, ValueError, http.client.HTTPException) as error:  # cut off, or no JSON
             why = f"The gate could not be reached: {error}."

@@ -56,13 +56,14 @@ async function call<T = Approval>(path: string, body?: Json, seconds = 60): Prom
       const text = await answer.text();
       if (answer.ok) return [JSON.parse(text) as T, Number(answer.headers.get("retry-after")) || 1];
       const problem = readProblem(answer.status, text);
-      if (["paused", "approver_not_allowed"].includes(problem.kind)) // the operator may change that
+      if (["paused", "approver_not_allowed", "too-many", "budget"].includes(problem.kind)) // a later call may pass
         throw new NotNow(problem.why);
       if ([401, 403].includes(answer.status))
         throw new Misconfigured(problem.kind ? problem.why : `${answer.status}: HO_KEY is missing or invalid`);
       if (answer.status === 404 && ["keys", "submit"].includes(path))
         throw new Misconfigured("404: there is no gate at this address (HO_URL)");
-      if (![408, 429, 500, 502, 503, 504].includes(answer.status)) throw new Refused(problem.why);
+      if (problem.kind === "integrity" || ![408, 429, 500, 502, 503, 504].includes(answer.status))
+        throw new Refused(problem.why);
       why = problem.why;
     } catch (error) {
       if (error instanceof Refused || error instanceof Misconfigured) throw error;

@@ -408,6 +408,38 @@ async fn a_paused_gate_refuses_for_now_and_the_approval_is_kept() {
 }
 
 #[tokio::test]
+async fn a_submit_that_no_retry_mends_is_made_once() {
+    for (kind, status, kept) in [
+        ("too-many", StatusCode::TOO_MANY_REQUESTS, 1),
+        ("budget", StatusCode::TOO_MANY_REQUESTS, 1),
+        ("integrity", StatusCode::INTERNAL_SERVER_ERROR, 0),
+    ] {
+        for agent in AGENTS {
+            let gate = TestGate::start().await;
+            let submits = Arc::new(AtomicU32::new(0));
+            let seen = submits.clone();
+            let answer = move |path: &str, passed, body| {
+                if !path.ends_with("/submit") {
+                    return (passed, body);
+                }
+                seen.fetch_add(1, Ordering::SeqCst);
+                let kind = format!("urn:human-oversight:problem:{kind}");
+                let problem = json!({"type": kind, "detail": "Not this one."});
+                (status, problem.to_string().into_bytes())
+            };
+            let url = intercepting_url(&gate, |_, body| body, answer).await;
+            let folder = tempfile::tempdir().unwrap();
+            let process = agent.start(&url, folder.path()).await;
+            let output = within(process.wait_with_output()).await.unwrap();
+            let why = "DENIED: This call deleted no user. Not this one.\n";
+            assert_eq!(printed(&output), why, "{agent:?} {kind}");
+            assert_eq!(stored_files(&folder).len(), kept, "{agent:?} {kind}");
+            assert_eq!(submits.load(Ordering::SeqCst), 1, "{agent:?} {kind}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_answer_of_a_gate_is_asked_again() {
     for agent in AGENTS {
         let gate = TestGate::start().await;

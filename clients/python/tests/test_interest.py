@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from human_oversight import Gate, Reason, Refused, Undecided, approval_gate, flush
+from human_oversight import Gate, Reason, Refused, Undecided, approval_gate, flush, loop
 from human_oversight.action import Action
 from human_oversight.mock import MockGate
 
@@ -218,3 +218,26 @@ def test_a_call_that_is_cancelled_while_the_gate_is_down_leaves_nothing_in_the_l
     assert flush(10)
     gc.collect()
     assert [it for it in caplog.records if it.name == "asyncio"] == []
+
+
+@pytest.mark.parametrize(("name", "expected"), [(None, 1), ("call-1", 0)])
+def test_a_cancellation_that_comes_with_undecided_leaves_only_a_request_with_a_name_open(
+    name: str | None, expected: int
+) -> None:
+    slow = Slow()
+
+    async def others() -> None:
+        if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(tasks)
+
+    async def run() -> None:
+        task = asyncio.ensure_future(slow.gate.action("A", "B", correlation_id=name).claim_async({}, wait=0))
+        await asyncio.sleep(0)
+        # The result is there before this loop, which is blocked, can pass it on.
+        asyncio.run_coroutine_threadsafe(others(), loop.get()).result(10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert slow.withdrawals() == expected

@@ -167,14 +167,13 @@ impl HeldCalls {
         stage: &watch::Sender<Stage>,
     ) -> Result<(u32, Approval), Refusal> {
         let known = self.state().generations.get(&request.name).copied();
-        let (generation, found) = request
-            .locate(known, || {
-                stage.send_replace(Stage::Away);
-            })
-            .await?;
         let on_pending = |approval| {
             stage.send_replace(Stage::Pending(Box::new(approval)));
         };
+        let on_outage = || {
+            stage.send_replace(Stage::Away);
+        };
+        let (generation, found) = request.locate(known, on_outage).await?;
         let stored = match found {
             None => {
                 // A request that is not stored has no end, so a later one is another session's.
@@ -184,7 +183,9 @@ impl HeldCalls {
             found => found,
         };
         self.state().know(request, Generation::Used(generation));
-        let approval = request.wait(generation, stored, on_pending).await?;
+        let approval = request
+            .wait(generation, stored, on_pending, on_outage)
+            .await?;
         Ok((generation, approval))
     }
 

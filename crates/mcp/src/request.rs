@@ -130,12 +130,13 @@ impl Request {
     }
 
     /// Waits until the request of a generation, which was `stored` so, is no longer pending. Fails when the gate does not
-    /// answer after the deadline.
+    /// answer after the deadline; `on_outage` is called when it does not answer.
     pub(crate) async fn wait(
         &self,
         generation: u32,
         stored: Option<Approval>,
         on_pending: impl Fn(Approval),
+        on_outage: impl Fn(),
     ) -> Result<Approval, Refusal> {
         let id = self.id(generation);
         let mut deadline = None;
@@ -173,6 +174,7 @@ impl Request {
                     return Err(error.into());
                 }
                 Err(error) if error.is_transient() => {
+                    on_outage();
                     let pause = pause_after(&error, pause);
                     if !std::mem::replace(&mut is_away, true) {
                         let cause = Refusal::before_submit(error).loggable_detail();

@@ -14,7 +14,7 @@ from .handle import CORRELATION_ID, Handle, approval_id
 from .interest import Interest
 from .options import check_seconds
 from .parameters import Parameters, ParametersError
-from .pending import Pending, execute, execute_async, notify
+from .pending import Pending, Undecided, execute, execute_async, hand_out, notify
 from .permit import Permit
 from .proof import Run
 from .refusal import Reason, Refused, after_submit, before_submit, unverified
@@ -97,17 +97,13 @@ class Action:
     def claim(self, parameters: Any, handle: Handle | None = None, wait: float | None = None) -> Permit:
         """Requests approval, waits, at most `wait` seconds, and claims the approval: see `Pending.claim`. With `wait`
         and a correlation id, the request stays open when the caller stops waiting."""
-        permit = loop.wait(self._claim(parameters, handle, wait))
-        permit.hand_out()
-        return permit
+        return hand_out(loop.wait(self._claim(parameters, handle, wait)))
 
     async def claim_async(self, parameters: Any, handle: Handle | None = None, wait: float | None = None) -> Permit:
         """Like `claim`."""
-        permit = await loop.join(self._claim(parameters, handle, wait))
-        permit.hand_out()
-        return permit
+        return hand_out(await loop.join(self._claim(parameters, handle, wait)))
 
-    async def _claim(self, parameters: Any, stored: Handle | None, wait: float | None) -> Permit:
+    async def _claim(self, parameters: Any, stored: Handle | None, wait: float | None) -> Permit | Undecided:
         check_seconds("wait", wait)  # before anyone is asked
         # One task: an interrupt cannot come between submit and wait, and leave a request that nothing withdraws.
         pending = await self._submit(parameters, stored, may_come_back=wait is not None)

@@ -4,8 +4,10 @@ import asyncio
 import inspect
 import logging
 import math
+import os
 import secrets
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
@@ -46,7 +48,20 @@ class Undecided(Exception):  # noqa: N818 (waiting is an outcome, not an error)
 
     def __init__(self, pending: "Pending") -> None:
         self.pending = pending
+        self._dropped: weakref.finalize[..., Undecided] | None = None
         super().__init__(f"PENDING: a person must approve first. {_AGAIN if pending.is_named else _NOT_AGAIN}")
+
+    @classmethod
+    def to_hand_out(cls, pending: "Pending", when_dropped: Callable[[], None]) -> "Undecided":
+        """One that calls back if it is dropped before it is handed out: its caller was cancelled meanwhile."""
+        undecided = cls(pending)
+        undecided._dropped = weakref.finalize(undecided, when_dropped)
+        return undecided
+
+    def hand_out(self) -> None:
+        """Marks the point from which the caller has `pending`."""
+        if self._dropped:
+            self._dropped.detach()
 
 
 class Pending:
@@ -85,15 +100,11 @@ class Pending:
             Refused: if it is anything but a verified approval of exactly these parameters.
             Undecided: if there is no decision after `wait` seconds.
         """
-        permit = loop.wait(self.claim_on_loop(wait))
-        permit.hand_out()
-        return permit
+        return hand_out(loop.wait(self.claim_on_loop(wait)))
 
     async def claim_async(self, wait: float | None = None) -> Permit:
         """Like `claim`."""
-        permit = await loop.join(self.claim_on_loop(wait))
-        permit.hand_out()
-        return permit
+        return hand_out(await loop.join(self.claim_on_loop(wait)))
 
     def run(self, function: Callable[[], T], wait: float | None = None) -> T:
         """Waits for the decision, runs the function if it is an approval, and reports the outcome."""
@@ -115,10 +126,12 @@ class Pending:
         """Like `withdraw`."""
         return await loop.join(self._connection.post("withdraw", self.handle))
 
-    async def claim_on_loop(self, wait: float | None) -> Permit:
-        """Like `claim`, on the client's own loop."""
+    async def claim_on_loop(self, wait: float | None) -> Permit | Undecided:
+        """Like `claim`, on the client's own loop, for `hand_out`."""
         check_seconds("wait", wait)
         decided = await self._wait_for_decision(wait)
+        if decided is None:
+            return Undecided.to_hand_out(self, self._abandon)
         if decided.status == "Approved" and decided.execution is not None:
             raise from_status(decided)  # claimed before, lapsed or revoked: no claim would be granted
         # A `Timeout` may be provisional, and a `Pending` past its deadline not stored yet: the claim settles both.
@@ -175,10 +188,8 @@ class Pending:
             # The clocks of two instances of the gate may differ slightly: the first claim made the gate store the
             # state that the second one finds.
             if is_last or approval.status != "Timeout":
-                if approval.status == "Pending":  # this call waits for its decision no more
-                    interest = self._interest()
-                    interest.mark_open()
-                    interest.end()
+                if approval.status == "Pending":
+                    self._stop_waiting()
                 raise after_conflict(refused, approval)
             await asyncio.sleep(1)
         raise AssertionError("the loop returns or raises")
@@ -189,25 +200,39 @@ class Pending:
         except GateError as error:
             raise after_submit(error) from None
 
-    async def _wait_for_decision(self, wait: float | None) -> Approval:
+    async def _wait_for_decision(self, wait: float | None) -> Approval | None:
         """Waits until the gate says that the request is no longer pending, or its deadline has passed."""
         interest = self._interest()
         interest.mark_open()
         try:
             decided = await self._poll(wait)
-            interest.settle()
+            if decided is None:
+                interest.stays_open = True
+            else:
+                interest.settle()
             return decided
-        except Undecided:
-            interest.stays_open = True
-            raise
         finally:
             # Also after an error: without a waiting agent the request needs no decision.
             interest.end()
 
+    def _abandon(self) -> None:
+        """Withdraws the request, as after a cancelled wait."""
+        if self._run.process == os.getpid():
+
+            async def stop_waiting() -> None:
+                self._stop_waiting()
+
+            loop.spawn(stop_waiting())
+
+    def _stop_waiting(self) -> None:
+        interest = self._interest()
+        interest.mark_open()
+        interest.end()
+
     def _interest(self) -> Interest:
         return Interest(self._connection, self._run, stays_open=self.detached)
 
-    async def _poll(self, wait: float | None) -> Approval:
+    async def _poll(self, wait: float | None) -> Approval | None:
         started = time.monotonic()
         pause, may_hold = _MIN_PAUSE, False
         outage = OutageLog()
@@ -238,8 +263,16 @@ class Pending:
                 may_hold = False
             left = math.inf if wait is None else wait - (time.monotonic() - started)
             if left <= 0:
-                raise Undecided(self)
+                return None
             await asyncio.sleep(min(pause, left))
+
+
+def hand_out(claimed: Permit | Undecided) -> Permit:
+    """Passes the result of `claim_on_loop` to its caller."""
+    claimed.hand_out()
+    if isinstance(claimed, Undecided):
+        raise claimed
+    return claimed
 
 
 def execute(permit: Permit, function: Callable[[], T]) -> T:

@@ -279,6 +279,21 @@ fn a_call_ends_when_the_gate_is_away_at_its_deadline_and_the_next_one_reads_what
 }
 
 #[test]
+fn a_model_reads_that_the_gate_is_away_and_not_that_people_must_approve() {
+    let (mut gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::answering_within(&gate, &folder, "3s");
+    let id = client.call("delete_file", &json!({"path": "/away"}));
+    assert_eq!(client.told(id).1, "pending");
+    gate.kill();
+    let id = client.call("delete_file", &json!({"path": "/away"}));
+    assert_eq!(client.told(id).1, "unavailable");
+    gate.restart();
+    let id = client.call("delete_file", &json!({"path": "/away"}));
+    assert_eq!(client.told(id).1, "pending");
+    assert_eq!(gate.asked().len(), 1);
+}
+
+#[test]
 fn words_and_summary_of_the_settings_are_what_people_read() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let settings = format!(
