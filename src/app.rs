@@ -7,7 +7,6 @@
 mod accounts;
 mod allowed;
 mod assemble;
-mod attempts;
 mod budgets;
 mod calls;
 mod changes;
@@ -49,6 +48,7 @@ mod redeliver;
 mod rejections;
 mod requests;
 mod resend;
+mod retries;
 mod revoke;
 mod set_aside;
 mod standing_damage;

@@ -7,8 +7,8 @@ use human_oversight_protocol::parameters::{hex, sha256};
 use tokio::sync::oneshot;
 
 use super::accounts::{Refused, Settlement};
-use super::attempts::Retries;
 use super::error::Error;
+use super::retries::Retries;
 use super::state::App;
 use crate::domain::{Approver, Charge, Usage};
 use crate::store::{StandingKind, StandingRow, StoreError};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use human_oversight_protocol::parameters::{hex, sha256};
 
-use super::attempts::Retries;
 use super::code_turns::CodeTurn;
 use super::error::Error;
 use super::identify::Identified;
+use super::retries::Retries;
 use super::state::App;
 use crate::domain::{Approval, Assurance, DecisionResult, WrongCodes};
 use crate::store::{StandingKind, StandingRow, StoreError};

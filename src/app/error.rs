@@ -99,11 +99,6 @@ impl Error {
         }
     }
 
-    /// A write that conflicted in every attempt.
-    pub(super) fn gave_up(attempts: u32) -> Self {
-        Self::Unavailable(format!("gave up after {attempts} write conflicts"))
-    }
-
     /// The cause, for the log.
     pub fn cause(&self) -> Option<&str> {
         match self {

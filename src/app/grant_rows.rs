@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use human_oversight_protocol::types::KeySet;
 
-use super::attempts::Retries;
 use super::error::Error;
+use super::retries::Retries;
 use crate::domain::{Grant, GrantEnd, Grants, HeldGrant, PauseScope, SignedGrant};
 use crate::keys::{ReceiptKeys, check_grant};
 use crate::store::{StandingKind, StandingRow, Store, StoreError, decode_grants, encode_grants};

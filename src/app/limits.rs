@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use human_oversight_protocol::parameters::{hex, sha256};
 
-use super::attempts::Retries;
+use super::retries::Retries;
 use super::state::App;
 use crate::domain::LimitUsage;
 use crate::policy::{Limit, RuleId};

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::pause_rows;
+use super::retries::Retries;
 use crate::domain::PauseLog;
 use crate::store::{
     StandingKind, StandingRow, Store, StoreError, decode_pause_log, encode_pause_log,
@@ -24,7 +24,8 @@ pub(super) async fn observe(
     channels: Option<&[String]>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let mut retries = Retries::new();
+    loop {
         let row = read(store).await?;
         if row.is_none() && channels.is_none() {
             return Ok(());
@@ -46,11 +47,10 @@ pub(super) async fn observe(
                 tracing::warn!(most, "channels get no further pauses");
                 return Ok(());
             }
-            Err(StoreError::Conflict | StoreError::AlreadyExists) => back_off(attempt).await,
-            written => return written,
+            Ok(()) => return Ok(()),
+            Err(error) => retries.wait_after(error).await?,
         }
     }
-    Err(StoreError::Conflict)
 }
 
 /// Changes the log, on condition that it has not changed since it was read, and retries after a conflict. Nothing is written
@@ -60,7 +60,8 @@ pub(super) async fn change_log<T>(
     clock: impl Fn() -> Timestamp,
     mut change: impl FnMut(&mut PauseLog, Timestamp) -> Option<T>,
 ) -> Result<Option<T>, StoreError> {
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let mut retries = Retries::new();
+    loop {
         let Some((mut log, row)) = read(store).await? else {
             return Ok(None);
         };
@@ -69,11 +70,10 @@ pub(super) async fn change_log<T>(
             return Ok(None);
         };
         match write(store, row, &log, now).await {
-            Err(StoreError::Conflict) => back_off(attempt).await,
-            written => return written.map(|()| Some(result)),
+            Ok(()) => return Ok(Some(result)),
+            Err(error) => retries.wait_after(error).await?,
         }
     }
-    Err(StoreError::Conflict)
 }
 
 /// The log and its row. One that cannot be trusted, such as one under a key that was removed, begins anew: what it had is

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::grant_rows;
 use super::last_reading::LastReading;
 use super::pauses::{self, Executing};
+use super::retries::Retries;
 use super::state::App;
 use crate::domain::{Approval, ClaimResult, Pause, PauseScope};
 use crate::keys::AgentCredential;
-use crate::store::StoreError;
 use crate::values::{ApprovalId, Owner, Timestamp};
 
 /// How old the reading of the pauses may be when the write of a claim is sent.
@@ -142,7 +141,8 @@ impl App {
         credential: &AgentCredential,
         mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<(ClaimResult, Timestamp), Error>,
     ) -> Result<(Approval, (ClaimResult, Timestamp)), Error> {
-        for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let mut retries = Retries::new();
+        loop {
             let send_by = Instant::now() + CLAIM_WITHIN;
             let (row, pauses) = tokio::join!(self.load_owned(id, credential), self.pauses());
             let mut row = row?;
@@ -166,11 +166,9 @@ impl App {
             let known = before.history.len();
             match self.replace(row, known, None, Some(send_by)).await {
                 Ok(stored) => return Ok((self.notify_in_background(stored, leased), result)),
-                Err(StoreError::Conflict) => back_off(attempt).await,
-                Err(error) => return Err(error.into()),
+                Err(error) => retries.wait_after(error).await?,
             }
         }
-        Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
     }
 
     /// Fails if a pause covers a request, by its owner or by any owner that its caller is: they differ if the

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::grant_rows;
 use super::pause_log;
 use super::pause_rows::{decode, encode, row_name, standing};
+use super::retries::Retries;
 use crate::domain::{Approval, Execution, Pause, PauseScope, Request, State};
 use crate::store::{StandingKind, StandingRow, Store, StoreError};
 use crate::values::{ApprovalId, Timestamp};
@@ -58,7 +58,8 @@ pub async fn pause(store: &Store, mut pause: Pause, now: Timestamp) -> Result<Pa
         Ok(None) | Err(StoreError::Damaged(_)) => {}
         Err(error) => return Err(error),
     }
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let mut retries = Retries::new();
+    loop {
         let row = StandingRow::new(StandingKind::Pause, &name, encode(&pause));
         match store.overwrite_standing(row, now).await {
             Ok(()) => {
@@ -67,11 +68,9 @@ pub async fn pause(store: &Store, mut pause: Pause, now: Timestamp) -> Result<Pa
                 log_pauses(store, now).await;
                 return Ok(pause);
             }
-            Err(StoreError::Conflict) => back_off(attempt).await,
-            Err(error) => return Err(error),
+            Err(error) => retries.wait_after(error).await?,
         }
     }
-    Err(StoreError::Conflict)
 }
 
 /// Ends the pause with exactly this scope, even one that cannot be trusted. Returns whether there was one.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
+use super::retries::Retries;
 use super::state::App;
 use crate::domain::{Approval, Choice, Precedent, Scalars, Status};
 use crate::store::{RowVersion, Store, StoreError};
@@ -88,18 +88,17 @@ impl App {
 
     /// Makes a request due again whose decision could not be kept.
     pub(super) async fn keep_decision_later(&self, id: &ApprovalId) -> Result<(), Error> {
-        for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let mut retries = Retries::new();
+        loop {
             let row = self.load(id).await?;
             let again = self.now() + RETRY_AFTER;
             let due = row.approval.next_due(self.config.outcome_within);
             let due = due.map_or(again, |due| due.min(again));
             match self.store.replace(row, Some(due)).await {
                 Ok(_) => return Ok(()),
-                Err(StoreError::Conflict) => back_off(attempt).await,
-                Err(error) => return Err(error.into()),
+                Err(error) => retries.wait_after(error).await?,
             }
         }
-        Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
     }
 }
 

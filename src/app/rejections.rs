@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
+use super::retries::Retries;
 use super::state::App;
 use super::submission::Submission;
 use crate::content;
@@ -188,27 +188,26 @@ impl App {
 /// # Errors
 /// [`Error::NotFound`] if no rejection of this request is kept, or the store's own.
 pub async fn lift_rejection(store: &Store, id: &ApprovalId, now: Timestamp) -> Result<bool, Error> {
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let (mut retries, mut has_lifted) = (Retries::new(), false);
+    loop {
         let mut rows = find(store, id).await?;
         if rows.is_empty() {
             return Err(Error::NotFound);
         }
         rows.retain(|(kept, _)| kept.iter().any(|it| !it.is_lifted));
         if rows.is_empty() {
-            return Ok(attempt > 0);
+            return Ok(has_lifted);
         }
         for (mut kept, mut row) in rows {
             kept.iter_mut().for_each(|it| it.is_lifted = true);
             row.columns = encode(&kept);
             match store.put_standing(row, now).await {
-                Ok(_) | Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error.into()),
+                Ok(_) => has_lifted = true,
+                Err(error) => retries.wait_after(error).await?,
             }
         }
         // Another process may have kept a rejection meanwhile: the rows are read again.
-        back_off(attempt).await;
     }
-    Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
 }
 
 /// The rows that keep rejections of the content of a rejected request: several after a rotation of the link keys. They
@@ -270,7 +269,8 @@ async fn keep(
     now: Timestamp,
     mut known: Option<KeptRejections>,
 ) -> Result<(), StoreError> {
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let mut retries = Retries::new();
+    loop {
         let new = || StandingRow::new(StandingKind::Rejection, name, BTreeMap::new());
         let found = match known.take() {
             Some(known) => known,
@@ -295,11 +295,10 @@ async fn keep(
             store.put_standing(row, now).await.map(drop)
         };
         match stored {
-            Err(StoreError::Conflict | StoreError::AlreadyExists) => back_off(attempt).await,
-            stored => return stored,
+            Ok(()) => return Ok(()),
+            Err(error) => retries.wait_after(error).await?,
         }
     }
-    Err(StoreError::Conflict)
 }
 
 /// The rejections of a row, and the row; none if there is none.

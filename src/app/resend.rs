@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
+use super::retries::Retries;
 use crate::domain::{Approval, Requeued};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::values::{Address, AllowList, ApprovalId, Clock};
 
 /// Queues emails of a request again, for the next sweep, to people on the `list`: none if there is nothing to send, or
@@ -35,7 +35,8 @@ pub(super) async fn queue_again(
     id: &ApprovalId,
     mut queue: impl FnMut(&mut Approval) -> usize,
 ) -> Result<usize, Error> {
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let mut retries = Retries::new();
+    loop {
         let mut row = store.get(id).await?;
         let queued = queue(&mut row.approval);
         if queued == 0 {
@@ -45,9 +46,7 @@ pub(super) async fn queue_again(
         let due = row.approval.next_due(Duration::ZERO);
         match store.replace(row, due).await {
             Ok(_) => return Ok(queued),
-            Err(StoreError::Conflict) => back_off(attempt).await,
-            Err(error) => return Err(error.into()),
+            Err(error) => retries.wait_after(error).await?,
         }
     }
-    Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
 }

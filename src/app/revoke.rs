@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::code_form::{CodeForm, Judged};
 use super::error::{ConflictReason, Error};
 use super::grant_rows;
 use super::identify::Caller;
 use super::notify::Leased;
+use super::retries::Retries;
 use super::state::{App, log_events};
 use crate::domain::{Approval, DecisionResult, GrantEnd, Revocation, RevocationStep, Revoker};
 use crate::keys::FormPurpose;
 use crate::keys::receipt::{self, Contradiction, ReceiptKeys};
-use crate::store::{RowSettings, RowVersion, Store, StoreError};
+use crate::store::{RowSettings, RowVersion, Store};
 use crate::values::{ApprovalId, Clock, Timestamp};
 
 impl App {
@@ -130,7 +130,8 @@ pub async fn revoke_for_operator(
     clock: &Clock,
 ) -> Result<(Approval, bool), Error> {
     check_rows_hold_revocations(rows)?;
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let mut retries = Retries::new();
+    loop {
         let mut row = store.get(id).await?;
         let approval = &mut row.approval;
         let contradiction = |error: Contradiction| Error::Integrity(error.to_string());
@@ -154,11 +155,9 @@ pub async fn revoke_for_operator(
                 log_events(&stored.approval, known);
                 return Ok((stored.approval, true));
             }
-            Err(StoreError::Conflict) => back_off(attempt).await,
-            Err(error) => return Err(error.into()),
+            Err(error) => retries.wait_after(error).await?,
         }
     }
-    Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
 }
 
 fn check_rows_hold_revocations(rows: &RowSettings) -> Result<(), Error> {

@@ -7,7 +7,6 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::accounts::OwnerAccounts;
-use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::calls::Calls;
 use super::changes::ChangeNotifier;
 use super::channel_sender::ChannelSender;
@@ -15,6 +14,7 @@ use super::code_turns::CodeTurns;
 use super::error::Error;
 use super::index_rebuild::IndexRebuild;
 use super::last_reading::LastReading;
+use super::retries::Retries;
 use super::set_aside::SetAside;
 use super::sweep_record::LastSweep;
 use super::unseen_changes::UnseenChanges;
@@ -132,7 +132,8 @@ impl App {
         mut announcement: Option<Announcement>,
         mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
     ) -> Result<(Versioned, T), Error> {
-        for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let mut retries = Retries::new();
+        loop {
             let before = row.clone();
             let result = transition(&mut row.approval, self.now())?;
             if row.approval == before.approval {
@@ -142,14 +143,10 @@ impl App {
             let announcement = announcement.take();
             match self.replace(row, known, announcement, None).await {
                 Ok(stored) => return Ok((stored, result)),
-                Err(StoreError::Conflict) => {
-                    back_off(attempt).await;
-                    row = self.load(&before.approval.request.id).await?;
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => retries.wait_after(error).await?,
             }
+            row = self.load(&before.approval.request.id).await?;
         }
-        Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
     }
 
     /// Stores a row, logs the events after the first `known`, and wakes waiting calls. Runs in its own task,

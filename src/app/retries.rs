@@ -2,38 +2,29 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::keys::random_bytes;
 use crate::store::StoreError;
 
-/// Maximum attempts at a write to a row that few change.
-pub(super) const MAX_WRITE_ATTEMPTS: u32 = 7;
-
-/// How long a write to a row that many change is repeated.
+/// How long a write is repeated. Where many write to one row, as to that of a rule's `limit`, each waits for all others.
 const RETRY_FOR: Duration = Duration::from_secs(10);
 
 /// The factor of the longest pause between attempts.
 const LONGEST_PAUSE: u32 = 12;
 
-/// Waits before the next attempt; `attempt` counts from 0.
-pub(super) async fn back_off(attempt: u32) {
-    let jitter = 1 + u64::from(random_bytes::<1>()[0]) % 8;
-    let factor = u64::from((attempt + 1).min(LONGEST_PAUSE));
-    tokio::time::sleep(Duration::from_millis(factor * jitter)).await;
-}
-
-/// The attempts at a write to a row that many change, each of which reads the row again.
+/// The attempts at a write, each of which reads the row again.
 pub(super) struct Retries {
     give_up_at: Instant,
-    attempt: u32,
+    /// How many attempts there were.
+    attempts: u32,
 }
 
 impl Retries {
     pub(super) fn new() -> Self {
         Self {
             give_up_at: Instant::now() + RETRY_FOR,
-            attempt: 0,
+            attempts: 0,
         }
     }
 
@@ -46,8 +37,10 @@ impl Retries {
         if !is_conflict || Instant::now() >= self.give_up_at {
             return Err(error);
         }
-        back_off(self.attempt).await;
-        self.attempt += 1;
+        self.attempts += 1;
+        let jitter = 1 + u64::from(random_bytes::<1>()[0]) % 8;
+        let factor = u64::from(self.attempts.min(LONGEST_PAUSE));
+        sleep(Duration::from_millis(factor * jitter)).await;
         Ok(())
     }
 }
