@@ -686,16 +686,27 @@ def test_words_of_a_refusal_can_be_told_from_a_result() -> None:
     assert text != "ran"
 
 
+@pytest.mark.parametrize(
+    ("legacy", "why"),
+    [
+        ("", ""),
+        (
+            "https://prod-1.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=a-secret",
+            "; HO_LOGIC_APP_URL counts only with the path /api/submit of a gate",
+        ),
+    ],
+)
 def test_without_a_gate_no_one_is_asked_and_a_line_says_so(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    legacy: str, why: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("HO_URL", raising=False)
+    monkeypatch.setenv("HO_LOGIC_APP_URL", legacy)
     monkeypatch.setattr("human_oversight.gate._of_environment", None)
     assert gated(lambda: "ran")().refused.reason is Reason.MISCONFIGURED
     assert [(it.levelno, it.getMessage()) for it in caplog.records] == [
         (
             logging.ERROR,
-            "not run, and no one was asked: misconfigured: HO_URL is not set: it must be the gate's address",
+            f"not run, and no one was asked: misconfigured: HO_URL is not set: it must be the gate's address{why}",
         )
     ]
 

@@ -17,7 +17,9 @@ def read_settings() -> dict[str, Any]:
     legacy = _legacy_url()
     url = _read("HO_URL") or legacy[0]
     if not url:
-        raise SettingsError("HO_URL is not set: it must be the gate's address")
+        is_ignored = _read("HO_LOGIC_APP_URL") is not None
+        why = "; HO_LOGIC_APP_URL counts only with the path /api/submit of a gate" if is_ignored else ""
+        raise SettingsError(f"HO_URL is not set: it must be the gate's address{why}")
     return {
         "url": url,
         "key": _read("HO_KEY") or legacy[1],
