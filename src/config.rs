@@ -30,7 +30,7 @@ use tracing_subscriber::filter::Targets;
 use crate::azure::{SignIn, SignInPolicy};
 use crate::channels::Channel;
 use crate::domain::{Budgets, NotificationSettings};
-use crate::keys::{AgentKeys, KeyError, LinkKeys, NamedKey, ReceiptKeys};
+use crate::keys::{AgentKeys, KeyError, KeyKind, LinkKeys, NamedKey, ReceiptKeys};
 use crate::mailer::TransportConfig;
 use crate::policy::{Policy, Surroundings};
 use crate::render::{Brand, ParameterDisclosure};
@@ -324,12 +324,12 @@ impl Config {
         };
         let link = self.link_keys.as_deref();
         check(
-            "HO_LINK_KEYS",
+            KeyKind::Link.setting(),
             link.and_then(|keys| LinkKeys::new(keys).err()),
         );
         let receipt = self.receipt_keys.as_deref();
         check(
-            "HO_RECEIPT_KEYS",
+            KeyKind::Receipt.setting(),
             receipt.and_then(|keys| ReceiptKeys::new(keys).err()),
         );
     }
@@ -353,8 +353,12 @@ impl Config {
             "without a list, an agent could name any address as its approver",
         );
         let keygen = "generate one with `human-oversight keygen`";
-        require(self.link_keys.is_some(), "HO_LINK_KEYS", keygen);
-        require(self.receipt_keys.is_some(), "HO_RECEIPT_KEYS", keygen);
+        require(self.link_keys.is_some(), KeyKind::Link.setting(), keygen);
+        require(
+            self.receipt_keys.is_some(),
+            KeyKind::Receipt.setting(),
+            keygen,
+        );
 
         let links_decide = !matches!(&self.sign_in, Some(it) if it.policy == SignInPolicy::Always);
         // A setting that cannot be used may have been meant to allow the pattern.

@@ -29,7 +29,7 @@ pub use content_key::HashPurpose;
 pub use function_key::FunctionKey;
 pub use grant::check_grant;
 pub use key_life::LifeFault;
-pub use keyring::{KeyError, NamedKey};
+pub use keyring::{KeyError, KeyKind, NamedKey};
 pub use link_keys::LinkKeys;
 pub use message_id::message_group;
 pub use permit::check_claim;

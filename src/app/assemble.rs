@@ -15,7 +15,7 @@ use super::unseen_changes::UnseenChanges;
 use crate::channels::Sender;
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
-use crate::keys::{KeyError, LinkKeys, NamedKey, ReceiptKeys, keyring};
+use crate::keys::{KeyError, KeyKind, LinkKeys, NamedKey, ReceiptKeys, keyring};
 use crate::mailer::Mailer;
 use crate::store::EMBEDDED_FILE;
 use crate::values::Clock;
@@ -100,22 +100,25 @@ fn keys(config: &Config, clock: &Clock) -> Result<(LinkKeys, ReceiptKeys), Assem
     // Its rows are sealed and signed with the keys that it has.
     let has_rows =
         matches!(&config.store, StoreConfig::Embedded(dir) if dir.join(EMBEDDED_FILE).exists());
-    let load = |keys: &Option<Vec<NamedKey>>, file, generate: fn() -> String| match keys {
+    let load = |keys: &Option<Vec<NamedKey>>, kind: KeyKind| match keys {
         Some(keys) => Ok(keys.clone()),
-        None => keyring::load_or_create(&dir.join(file), !has_rows, generate)
-            .map_err(|source| AssembleError::LocalKeys { file, source }),
+        None => keyring::load_or_create(dir, kind, !has_rows).map_err(|source| {
+            AssembleError::LocalKeys {
+                file: kind.file(),
+                source,
+            }
+        }),
     };
-    let link_keys = load(&config.link_keys, "link.keys", keyring::generate_link_key)?;
-    let receipt_keys = load(
-        &config.receipt_keys,
-        "receipt.keys",
-        keyring::generate_receipt_key,
-    )?;
-    let unusable = |name| move |error| ConfigError::Keys { name, error };
-    let link_keys = LinkKeys::new(&link_keys).map_err(unusable("HO_LINK_KEYS"))?;
-    let receipt_keys = ReceiptKeys::new(&receipt_keys).map_err(unusable("HO_RECEIPT_KEYS"))?;
+    let link_keys = load(&config.link_keys, KeyKind::Link)?;
+    let receipt_keys = load(&config.receipt_keys, KeyKind::Receipt)?;
+    let unusable = |kind: KeyKind| {
+        let name = kind.setting();
+        move |error| ConfigError::Keys { name, error }
+    };
+    let link_keys = LinkKeys::new(&link_keys).map_err(unusable(KeyKind::Link))?;
+    let receipt_keys = ReceiptKeys::new(&receipt_keys).map_err(unusable(KeyKind::Receipt))?;
     receipt_keys
         .signing_kid(clock())
-        .map_err(|_| unusable("HO_RECEIPT_KEYS")(KeyError::NoneInForce))?;
+        .map_err(|_| unusable(KeyKind::Receipt)(KeyError::NoneInForce))?;
     Ok((link_keys, receipt_keys))
 }

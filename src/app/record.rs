@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::state::App;
 use super::sweep_record::{NAME, SweepRecord, decode, encode};
 use super::sweep_report::SweepReport;
+use crate::keys::KeyKind;
 use crate::mailer::{MailFailing, MailHealth};
 use crate::store::{StandingKind, StandingRow, StoreError};
 use crate::values::Timestamp;
@@ -110,10 +111,11 @@ impl App {
 
     /// The keys in use, by setting and id.
     pub fn key_names(&self) -> Vec<String> {
-        let link = self.link_keys.kids().map(|kid| format!("link {kid}"));
+        let link = self.link_keys.kids();
+        let link = link.map(|kid| KeyKind::Link.name_key(kid));
         let receipt = self.receipt_keys.public().keys.iter();
-        link.chain(receipt.map(|key| format!("receipt {}", key.kid)))
-            .collect()
+        let receipt = receipt.map(|key| KeyKind::Receipt.name_key(&key.kid));
+        link.chain(receipt).collect()
     }
 }
 

@@ -12,11 +12,12 @@ use std::process::ExitCode;
 use clap::Args;
 use human_oversight::app::{Finding, Grade};
 use human_oversight::config::{Config, ConfigErrors, StoreSettings, upgrade_items};
+use human_oversight::keys::KeyKind;
 use human_oversight::values::Address;
 use serde_json::{Value, json};
 
 use super::environment;
-use super::maintenance::named;
+use super::maintenance::named_keys;
 use super::output::show;
 use super::value_parsers;
 use settings::Settings;
@@ -142,7 +143,7 @@ async fn check(options: &Options) -> Vec<Named> {
     match (fault, StoreSettings::read(known)) {
         (Some(fault), _) => add("tables", vec![fault]),
         (None, Ok(tables)) => {
-            let keys = named(&tables, &tables.receipt_keys, "receipt.keys");
+            let keys = named_keys(&tables, KeyKind::Receipt);
             receipt_kid = keys.ok().flatten().map(|keys| keys[0].kid.clone());
             match store::check(&settings.config, &tables).await {
                 Ok(it) => {

@@ -19,11 +19,11 @@ use human_oversight_protocol::types::KeySet;
 
 use super::clock::{clock, now};
 use super::copied::{for_each_copied_row, set_keys};
-use super::maintenance::{for_each_row, link_keys, named, open_to_judge};
+use super::maintenance::{for_each_row, link_keys, open_to_judge, receipt_keys};
 use super::output::say;
 use super::unfinished::Unfinished;
 use super::value_parsers::date;
-use super::verify::{Verification, receipt_keys};
+use super::verify::{Verification, public_keys};
 use content::{Content, Period};
 use folder::{Folder, MANIFEST};
 
@@ -69,7 +69,7 @@ pub(crate) struct Options {
 /// # Errors
 /// When the rows, the keys or the folder cannot be read, or the new folder cannot be written: then there is none.
 pub(crate) async fn run(settings: StoreSettings, options: &Options) -> anyhow::Result<ExitCode> {
-    let public = receipt_keys(&settings, options.keys.as_deref())?;
+    let public = public_keys(&settings, options.keys.as_deref())?;
     if let Some(dir) = &options.check {
         return check::run(dir, &public);
     }
@@ -80,9 +80,8 @@ pub(crate) async fn run(settings: StoreSettings, options: &Options) -> anyhow::R
     if since >= until || since >= begun {
         bail!("--since must be before --until, and before now");
     }
-    let signing = named(&settings, &settings.receipt_keys, "receipt.keys")?;
+    let signing = receipt_keys(&settings)?;
     let signing = signing.context("without HO_RECEIPT_KEYS the manifest cannot be signed")?;
-    let signing = ReceiptKeys::new(&signing).context("HO_RECEIPT_KEYS cannot be used")?;
     let path = options.output.clone().unwrap_or_else(|| {
         let day = |at: Timestamp| at.to_string()[..10].to_owned();
         PathBuf::from(format!("evidence-{}-{}", day(since), day(until)))

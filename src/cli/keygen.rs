@@ -9,7 +9,7 @@ use human_oversight::config::StoreSettings;
 use human_oversight::keys::{ReceiptKeys, keyring};
 use human_oversight_protocol::receipt::thumbprint;
 
-use super::maintenance::named;
+use super::maintenance::receipt_keys;
 use super::output::show;
 
 /// The algorithm with which a receipt key signs.
@@ -41,9 +41,7 @@ pub(crate) fn run(algorithm: Algorithm) {
 /// # Errors
 /// When there are no keys, or they cannot be used.
 pub(crate) fn print_public(settings: &StoreSettings) -> anyhow::Result<ExitCode> {
-    let keys = named(settings, &settings.receipt_keys, "receipt.keys")?;
-    let keys = keys.context("HO_RECEIPT_KEYS is not set")?;
-    let keys = ReceiptKeys::new(&keys).context("HO_RECEIPT_KEYS cannot be used")?;
+    let keys = receipt_keys(settings)?.context("HO_RECEIPT_KEYS is not set")?;
     show(&serde_json::to_string_pretty(keys.public()).context("the keys cannot be written")?);
     Ok(ExitCode::SUCCESS)
 }

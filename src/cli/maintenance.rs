@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use human_oversight::config::{StoreConfig, StoreSettings};
 use human_oversight::keys::keyring::{self, NamedKey};
-use human_oversight::keys::{LinkKeys, ReceiptKeys};
+use human_oversight::keys::{KeyKind, LinkKeys, ReceiptKeys};
 use human_oversight::store::{
     Cursor, EMBEDDED_FILE, Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow,
 };
@@ -169,14 +169,14 @@ async fn for_each<Row>(
 
 /// The receipt keys, if they are configured or in the local key file.
 pub(crate) fn receipt_keys(settings: &StoreSettings) -> anyhow::Result<Option<ReceiptKeys>> {
-    let keys = named(settings, &settings.receipt_keys, "receipt.keys")?;
+    let keys = named_keys(settings, KeyKind::Receipt)?;
     let keys = keys.map(|keys| ReceiptKeys::new(&keys)).transpose();
     keys.context("HO_RECEIPT_KEYS cannot be used")
 }
 
 /// The link keys, if they are configured or in the local key file.
 pub(crate) fn link_keys(settings: &StoreSettings) -> anyhow::Result<Option<Arc<LinkKeys>>> {
-    let keys = named(settings, &settings.link_keys, "link.keys")?;
+    let keys = named_keys(settings, KeyKind::Link)?;
     let keys = keys.map(|keys| LinkKeys::new(&keys)).transpose();
     Ok(keys.context("HO_LINK_KEYS cannot be used")?.map(Arc::new))
 }
@@ -188,12 +188,15 @@ pub(crate) fn required_link_keys(settings: &StoreSettings) -> anyhow::Result<Arc
 }
 
 /// The keys of the settings, or of the key file of local development; creates none.
-pub(crate) fn named(
+pub(crate) fn named_keys(
     settings: &StoreSettings,
-    configured: &Option<Vec<NamedKey>>,
-    file: &str,
+    kind: KeyKind,
 ) -> anyhow::Result<Option<Vec<NamedKey>>> {
-    let file = settings.home.join(file);
+    let configured = match kind {
+        KeyKind::Link => &settings.link_keys,
+        KeyKind::Receipt => &settings.receipt_keys,
+    };
+    let file = settings.home.join(kind.file());
     match (configured, &settings.store) {
         (Some(keys), _) => Ok(Some(keys.clone())),
         (None, StoreConfig::Embedded(_)) if file.exists() => {

@@ -26,7 +26,7 @@ use super::copied::for_each_copied_row;
 use super::maintenance::{for_each_row, link_keys, open_to_judge};
 use super::text;
 use super::value_parsers::{date, seconds};
-use super::verify::receipt_keys;
+use super::verify::public_keys;
 use mapping::{Line, Mapping};
 use repeated::repeated_member;
 use report::Report;
@@ -160,7 +160,7 @@ async fn read_approvals(
     let mut approvals = Approvals {
         options,
         mapping,
-        receipt_keys: receipt_keys(settings, options.keys.as_deref())?,
+        receipt_keys: public_keys(settings, options.keys.as_deref())?,
         sealed: keys.is_some(),
         slack: options.slack.unwrap_or(Duration::from_secs(300)),
         until,

@@ -12,13 +12,14 @@ use anyhow::{Context, bail};
 use human_oversight::app::{check_request, check_standing};
 use human_oversight::config::StoreSettings;
 use human_oversight::domain::Approval;
-use human_oversight::keys::{LinkKeys, ReceiptKeys, check_claim};
+use human_oversight::keys::{LinkKeys, check_claim};
 use human_oversight::store::{Store, StoreError, StoredRow};
 use human_oversight::values::{Clock, Timestamp};
 use human_oversight_protocol::types::KeySet;
 
 use super::maintenance::{
-    for_each_decided_row, for_each_row, for_each_standing_row, link_keys, named, open_to_judge,
+    for_each_decided_row, for_each_row, for_each_standing_row, link_keys, open_to_judge,
+    receipt_keys,
 };
 use super::output::{plain, plain_keys, show};
 use super::text;
@@ -47,7 +48,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let (now, link_keys) = (clock(), link_keys(&settings)?);
     let store = open_to_judge(&settings, clock, link_keys.clone()).await?;
-    let receipt_keys = receipt_keys(&settings, keys)?;
+    let receipt_keys = public_keys(&settings, keys)?;
     let mut verification = Verification::new(&receipt_keys, link_keys.as_deref());
     for_each_row(&store, async |stored| {
         let problem = match verification.add(&stored.approval) {
@@ -243,10 +244,7 @@ fn time_problem(approval: &Approval) -> Option<String> {
 }
 
 /// The public keys in a file as `/api/keys` gives them, or those of the gate's own settings.
-pub(crate) fn receipt_keys(
-    settings: &StoreSettings,
-    file: Option<&Path>,
-) -> anyhow::Result<KeySet> {
+pub(crate) fn public_keys(settings: &StoreSettings, file: Option<&Path>) -> anyhow::Result<KeySet> {
     if let Some(file) = file {
         let text = text::read(file)?;
         let keys: KeySet = serde_json::from_slice(&text)
@@ -256,11 +254,8 @@ pub(crate) fn receipt_keys(
         }
         return Ok(keys);
     }
-    match named(settings, &settings.receipt_keys, "receipt.keys")? {
-        Some(keys) => Ok(ReceiptKeys::new(&keys)
-            .context("HO_RECEIPT_KEYS cannot be used")?
-            .public()
-            .clone()),
+    match receipt_keys(settings)? {
+        Some(keys) => Ok(keys.public().clone()),
         None => bail!("there are no keys to check with: give it --keys FILE or HO_RECEIPT_KEYS"),
     }
 }

@@ -17,6 +17,48 @@ use super::random::random_bytes;
 use crate::private_files;
 use crate::values::is_plain_name;
 
+/// What a list of keys is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Links, codes and row MACs.
+    Link,
+    /// Receipts and permits.
+    Receipt,
+}
+
+impl KeyKind {
+    /// A key with its kind, for what is stored and listed of keys.
+    pub fn name_key(self, kid: &str) -> String {
+        match self {
+            Self::Link => format!("link {kid}"),
+            Self::Receipt => format!("receipt {kid}"),
+        }
+    }
+
+    /// The setting.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Link => "HO_LINK_KEYS",
+            Self::Receipt => "HO_RECEIPT_KEYS",
+        }
+    }
+
+    /// The key file of local development, in the gate's folder.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Link => "link.keys",
+            Self::Receipt => "receipt.keys",
+        }
+    }
+
+    fn generate(self) -> String {
+        match self {
+            Self::Link => generate_link_key(),
+            Self::Receipt => generate_receipt_key(),
+        }
+    }
+}
+
 /// One key of a list.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NamedKey {
@@ -130,44 +172,39 @@ pub fn generate_es256_key() -> String {
     format!("{}:{}", generate_kid(), BASE64.encode(der.as_ref()))
 }
 
-/// Loads the keys in the file at `path`. If it does not exist and may be created, it is, with a generated key. Only for
-/// local development.
+/// Loads the keys of the key file in the folder `home`. If it does not exist and may be created, it is, with a generated
+/// key. Only for local development.
 ///
 /// # Errors
 /// When the file cannot be read, parsed or created.
-pub fn load_or_create(
-    path: &Path,
-    may_create: bool,
-    generate: impl Fn() -> String,
-) -> io::Result<Vec<NamedKey>> {
+pub fn load_or_create(home: &Path, kind: KeyKind, may_create: bool) -> io::Result<Vec<NamedKey>> {
+    let path = &home.join(kind.file());
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !may_create => {
-            Err(io::Error::new(
-                error.kind(),
+            let why = format!(
                 "it is missing, and with a new key no row of the store beside it could be trusted: put it back, \
-                 or set its keys as the setting HO_LINK_KEYS or HO_RECEIPT_KEYS",
-            ))
+                 or set its keys as the setting {}",
+                kind.setting()
+            );
+            Err(io::Error::new(error.kind(), why))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(dir) = path.parent() {
-                private_files::create_folder(dir)?;
-            }
+            private_files::create_folder(home)?;
             // Two gates that start at the same time must agree: the first hard link wins.
             let (temporary, mut file) = create_temporary_file(path)?;
-            writeln!(file, "{}", generate())?;
+            writeln!(file, "{}", kind.generate())?;
             file.sync_all()?;
             match fs::hard_link(&temporary, path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => fs::remove_file(&temporary)?,
             }
-            load_or_create(path, may_create, generate)
+            load_or_create(home, kind, may_create)
         }
         text => {
             let text = text?;
             if !private_files::is_private(&fs::metadata(path)?) {
-                let file = path.file_name().and_then(|name| name.to_str());
                 tracing::warn!(
-                    file,
+                    file = kind.file(),
                     "other users of this machine can access a key file: chmod 600 ends that"
                 );
             }

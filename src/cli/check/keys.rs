@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use human_oversight::app::{self, Finding, Grade, SweepRecord};
 use human_oversight::config::{StoreConfig, StoreSettings};
-use human_oversight::keys::{NamedKey, ReceiptKeys};
+use human_oversight::keys::{KeyKind, NamedKey, ReceiptKeys};
 use human_oversight::values::Timestamp;
 use human_oversight_protocol::types::{Key, KeyLife};
 
 use super::super::clock::now;
-use super::super::maintenance::named;
+use super::super::maintenance::named_keys;
 
 /// How long a key may make new signatures and secrets before it should be rotated.
 const OLD_AFTER: Duration = Duration::from_secs(365 * 86_400);
@@ -18,28 +18,23 @@ const OLD_AFTER: Duration = Duration::from_secs(365 * 86_400);
 pub(super) fn check_keys(settings: &StoreSettings, record: Option<&SweepRecord>) -> Vec<Finding> {
     let ages = Ages { record, now: now() };
     let mut found = Vec::new();
-    match read(settings, "HO_LINK_KEYS", &settings.link_keys, "link.keys") {
+    match read(settings, KeyKind::Link) {
         Ok(keys) => {
-            found.push(ages.list("HO_LINK_KEYS", "link", &keys));
-            found.extend(ages.judge("HO_LINK_KEYS", "link", &keys[0].kid));
+            found.push(ages.list(KeyKind::Link, &keys));
+            found.extend(ages.judge(KeyKind::Link, &keys[0].kid));
         }
         Err(finding) => found.push(finding),
     }
-    let (name, file) = ("HO_RECEIPT_KEYS", "receipt.keys");
-    match read(settings, name, &settings.receipt_keys, file) {
+    match read(settings, KeyKind::Receipt) {
         Ok(keys) => found.extend(check_receipt_keys(&keys, &ages)),
         Err(finding) => found.push(finding),
     }
     found
 }
 
-fn read(
-    settings: &StoreSettings,
-    name: &str,
-    configured: &Option<Vec<NamedKey>>,
-    file: &str,
-) -> Result<Vec<NamedKey>, Finding> {
-    match named(settings, configured, file) {
+fn read(settings: &StoreSettings, kind: KeyKind) -> Result<Vec<NamedKey>, Finding> {
+    let name = kind.setting();
+    match named_keys(settings, kind) {
         Ok(Some(keys)) => Ok(keys),
         Ok(None) if matches!(settings.store, StoreConfig::Embedded(_)) => Err(Finding::ok(
             format!("{name}: the gate generates a key at its start"),
@@ -50,8 +45,8 @@ fn read(
 }
 
 fn check_receipt_keys(keys: &[NamedKey], ages: &Ages<'_>) -> Vec<Finding> {
-    let name = "HO_RECEIPT_KEYS";
-    let listed = ages.list(name, "receipt", keys);
+    let name = KeyKind::Receipt.setting();
+    let listed = ages.list(KeyKind::Receipt, keys);
     let keys = match ReceiptKeys::new(keys) {
         Ok(keys) => keys,
         Err(error) => return vec![Finding::failed(format!("{name} cannot be used: {error}"))],
@@ -68,7 +63,7 @@ fn check_receipt_keys(keys: &[NamedKey], ages: &Ages<'_>) -> Vec<Finding> {
             .find(|key| key.kid == kid)
             .map(|signs| check_algorithm(signs, published)),
     );
-    found.extend(ages.judge(name, "receipt", kid));
+    found.extend(ages.judge(KeyKind::Receipt, kid));
     found.extend(Some(app::check_receipt_keys(&keys, ages.now)).filter(|it| it.grade != Grade::Ok));
     found
 }
@@ -96,18 +91,18 @@ struct Ages<'a> {
 }
 
 impl Ages<'_> {
-    fn list(&self, name: &str, kind: &str, keys: &[NamedKey]) -> Finding {
+    fn list(&self, kind: KeyKind, keys: &[NamedKey]) -> Finding {
         let described = keys.iter().map(|key| {
             let (kid, age) = (&key.kid, self.describe(kind, &key.kid));
             format!("{kid} ({age}{})", life(key.life))
         });
         let described: Vec<String> = described.collect();
-        Finding::ok(format!("{name}: {}", described.join(", ")))
+        Finding::ok(format!("{}: {}", kind.setting(), described.join(", ")))
     }
 
     /// A warning if the key that makes new ones is old.
-    fn judge(&self, name: &str, kind: &str, kid: &str) -> Option<Finding> {
-        let since = self.since(kind, kid)?;
+    fn judge(&self, kind: KeyKind, kid: &str) -> Option<Finding> {
+        let (name, since) = (kind.setting(), self.since(kind, kid)?);
         (self.now.since(since) > OLD_AFTER).then(|| {
             let days = OLD_AFTER.as_secs() / 86_400;
             Finding::warning(format!(
@@ -116,7 +111,7 @@ impl Ages<'_> {
         })
     }
 
-    fn describe(&self, kind: &str, kid: &str) -> String {
+    fn describe(&self, kind: KeyKind, kid: &str) -> String {
         match self.since(kind, kid) {
             None => "not seen by a sweep yet".to_owned(),
             Some(since) => {
@@ -126,9 +121,9 @@ impl Ages<'_> {
         }
     }
 
-    fn since(&self, kind: &str, kid: &str) -> Option<Timestamp> {
+    fn since(&self, kind: KeyKind, kid: &str) -> Option<Timestamp> {
         let keys = &self.record?.keys;
-        keys.get(&format!("{kind} {kid}")).copied()
+        keys.get(&kind.name_key(kid)).copied()
     }
 }
 
