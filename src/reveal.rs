@@ -26,7 +26,7 @@ pub use alarms::Alarms;
 pub use confusable::is_confusable;
 pub use dots::is_middle_dot;
 pub use hidden::{characters, is_hidden, is_shown};
-pub use line::line;
+pub use line::{line, mark_spaces};
 pub use links::defang;
 pub use look::Look;
 pub use names::{name_characters, value_characters};

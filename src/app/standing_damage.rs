@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::finding::Finding;
 use super::pause_rows;
-use crate::store::{StandingKind, StandingRow, Store, StoreError};
+use crate::store::{StandingKind, StandingRow, Store, StoreError, StoredStandingRow};
 
 /// A kind of rows, and what a damaged one stops.
 type Kind = (StandingKind, &'static str);
@@ -74,17 +74,20 @@ async fn check_kinds(store: &Store, kinds: &[Kind]) -> Result<Option<Finding>, S
 }
 
 async fn count_damaged(store: &Store, kind: StandingKind) -> Result<usize, StoreError> {
-    match store.standing_rows_of(kind).await {
+    let rows = match store.all_standing_of(kind).await {
         // The table does not exist yet. If it was lost, `ensure_standing_is_whole` reports that.
-        Err(StoreError::StandingLost) => Ok(0),
-        rows => {
-            let rows = rows?.into_iter();
-            let checked = rows.map(|row| row.and_then(|row| check_content(&row)));
-            Ok(checked
-                .filter(|it| matches!(it, Err(StoreError::Damaged(_))))
-                .count())
-        }
-    }
+        Err(StoreError::StandingLost) => return Ok(0),
+        rows => rows?,
+    };
+    // Of a key that is gone, a count begins anew, and a rejection is no longer found; a pause stops everything.
+    let stop = |row: &StoredStandingRow| kind == StandingKind::Pause || !row.is_of_other_key;
+    let checked = rows
+        .into_iter()
+        .filter(stop)
+        .filter_map(|stored| stored.row);
+    let checked = checked.map(|row| row.and_then(|row| check_content(&row)));
+    let damaged = checked.filter(|it| matches!(it, Err(StoreError::Damaged(_))));
+    Ok(damaged.count())
 }
 
 /// Whether what a sealed row says can be read.

@@ -130,7 +130,8 @@ fn list(values: &[Scalar]) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    let text = reveal::within_quotes(&reveal::line(text, VALUE_CHARS));
+    let text = reveal::line(&reveal::mark_spaces(text), VALUE_CHARS);
+    let text = reveal::within_quotes(&text);
     format!("\u{201c}{text}\u{201d}")
 }
 

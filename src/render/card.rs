@@ -158,27 +158,15 @@ fn summary(approval: &Approval) -> Vec<(String, String)> {
             Some(Value::String(mark)) if Secrets::Withheld.are_withheld(name) => mark.clone(),
             None => label(describe_absence(pointer, &parameters)),
             Some(Value::String(text)) if text.is_empty() => label("empty text"),
-            Some(Value::String(text)) => quoted(text, line(&mark_spaces(text), VALUE_CHARS)),
+            Some(Value::String(text)) => {
+                quoted(text, line(&reveal::mark_spaces(text), VALUE_CHARS))
+            }
             Some(value) => line(&Secrets::Withheld.json(value), VALUE_CHARS),
         };
         let name = pointer.tokens().join(" › ");
         (line(&name, VALUE_CHARS), value)
     });
     named.collect()
-}
-
-/// Shows the spaces that one line would lose: those at its ends, several in a row, and the ends of lines.
-fn mark_spaces(text: &str) -> String {
-    let is_lost = |(at, c): (usize, char)| {
-        let rest = &text[at + c.len_utf8()..];
-        c != ' ' || rest.is_empty() || at == 0 || rest.starts_with(char::is_whitespace)
-    };
-    let marked = text.char_indices().map(|(at, c)| match c {
-        '\n' => '↵',
-        c if c.is_whitespace() && is_lost((at, c)) => '␣',
-        c => c,
-    });
-    marked.collect()
 }
 
 /// A text in one line, in which Teams finds no link and no expression, and in which what does not show is marked. A

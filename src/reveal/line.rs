@@ -27,6 +27,20 @@ pub fn line(text: &str, longest: usize) -> String {
     }
 }
 
+/// Shows the spaces that one line would lose: those at its ends, several in a row, and the ends of lines.
+pub fn mark_spaces(text: &str) -> String {
+    let is_lost = |(at, c): (usize, char)| {
+        let rest = &text[at + c.len_utf8()..];
+        c != ' ' || rest.is_empty() || at == 0 || rest.starts_with(char::is_whitespace)
+    };
+    let marked = text.char_indices().map(|(at, c)| match c {
+        '\n' => '↵',
+        c if c.is_whitespace() && is_lost((at, c)) => '␣',
+        c => c,
+    });
+    marked.collect()
+}
+
 /// Whether a text is such a line already, by a look at the usual characters alone.
 fn is_plain_line(text: &str, longest: usize) -> bool {
     let is_usual = |c: char| matches!(c, ' '..='~' | '\u{201c}' | '\u{201d}');

@@ -71,7 +71,7 @@ impl StandingKind {
     /// Whether its rows are counts, without which less is held back for a time. Such a count begins anew once its key
     /// is gone; who can write the table could also delete it.
     pub(super) fn is_count(self) -> bool {
-        matches!(self, Self::Budget | Self::Code)
+        matches!(self, Self::Budget | Self::Code | Self::Limit)
     }
 }
 

@@ -24,9 +24,20 @@ async fn gate() -> TestGate {
     TestGate::with(&[("HO_REQUIRE_ENTRA_FOR", "Never *"), ON[1], ON[2]]).await
 }
 
-/// Budgets and wrong codes are sealed with the link keys: when a key that had leaked was replaced, none of them counts.
+const LIMITED: &str = r#"
+version = 1
+
+[[rule]]
+id = "once"
+actions = ["Look"]
+effect = "approve"
+limit = { times = 1, per = "1d" }
+"#;
+
+/// Budgets, wrong codes and limits are sealed with the link keys: when a key that had leaked was replaced, none of them
+/// counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_leaked_key_was_replaced_codes_and_budgets_count_anew() {
+async fn after_a_leaked_key_was_replaced_codes_budgets_and_limits_count_anew() {
     let dir = tempfile::tempdir().unwrap();
     let keys = [keyring::generate_link_key(), keyring::generate_link_key()];
     let mut answers = Vec::new();
@@ -35,6 +46,7 @@ async fn after_a_leaked_key_was_replaced_codes_and_budgets_count_anew() {
             ("HO_LINK_KEYS", &**key),
             ("HO_MAIL_BUDGET", "9/60"),
             ("HO_OWNER_BUDGET", "9/60"),
+            ("HO_POLICY", LIMITED),
         ];
         let gate = Process::start(dir.path(), &settings).await;
         let asked = gate.client().submit(&request()).await.unwrap();
@@ -45,6 +57,13 @@ async fn after_a_leaked_key_was_replaced_codes_and_budgets_count_anew() {
         decide_at(&question.link, &form).await.unwrap();
         let status = gate.client().status(&asked.id, Duration::ZERO).await;
         assert_eq!(status.unwrap().0.status, Status::Approved);
+        for expected in [Status::Approved, Status::Pending] {
+            let mut limited = request();
+            limited.action_description = "Look".to_owned();
+            limited.parameters.clear();
+            let answer = gate.client().submit(&limited).await.unwrap();
+            assert_eq!(answer.status, expected);
+        }
         gate.kill().await;
     }
     assert_eq!(answers, [403, 403]);

@@ -900,12 +900,11 @@ async fn a_count_whose_key_is_gone_begins_anew_and_no_other_row_does(ground: Gro
     let keys = keys_named(&[("m", 9)]);
     let after = ground.with_keys(OPEN_LIMIT, keys);
     after.prepare().await.unwrap();
-    for kind in [Limit, Pause, Rejection] {
+    for kind in [Pause, Rejection] {
         let read = after.standing(kind, "x").await;
         assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
     }
-    for kind in [Budget, Code] {
-        let word = if kind == Budget { "budget" } else { "code" };
+    for (kind, word) in [(Budget, "budget"), (Code, "code"), (Limit, "limit")] {
         let mut row = after.standing(kind, "x").await.unwrap().unwrap();
         assert!(row.columns.is_empty(), "{row:?}");
         row.columns = standing(kind, "x", &[("Count", "1")]).columns;

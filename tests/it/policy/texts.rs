@@ -223,7 +223,7 @@ fn facts_quote_no_secret_and_no_long_or_hidden_text() {
     let hidden = facts(
         "when = [{ parameter = \"/v\", is_not = \"x\" }]",
         "act",
-        &json!({"v": "a\nb\u{202e}c"}),
+        &json!({"v": " a\nb  c\u{202e}\u{a0}"}),
     );
-    assert!(hidden[0].contains("“a b\u{fffd}c”"), "{}", hidden[0]);
+    assert!(hidden[0].contains("“␣a↵b␣ c\u{fffd}␣”"), "{}", hidden[0]);
 }
