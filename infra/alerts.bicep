@@ -1,4 +1,4 @@
-// Alerts for operators, on the log lines that docs/functions.md explains.
+// Alerts for operators, on the log lines that docs/log.md explains.
 
 @description('The suffix of resource names.')
 param name string

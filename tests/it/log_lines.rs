@@ -298,7 +298,7 @@ fn words_of_faults() -> Vec<String> {
 
 #[test]
 fn every_warning_and_error_is_explained_to_operators() {
-    let docs = include_str!("../../docs/functions.md");
+    let docs = include_str!("../../docs/log.md");
     let words = words_of_faults();
     assert!(words.len() > 25, "{words:#?}");
     let missing: Vec<&String> = words
