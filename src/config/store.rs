@@ -10,7 +10,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{HOME, Lookup, explain_quotes, non_empty, principal, resource, unusable};
 use super::vault::References;
 use crate::azure::http;
-use crate::keys::{KeyKind, LinkKeys, NamedKey, keyring};
+use crate::keys::{LinkKeys, NamedKey, keyring};
 use crate::store::{Account, GateIdSetting, OpenedBy, RowSettings, RowVersion, Store};
 use crate::values::{Clock, is_plain_name};
 
@@ -90,8 +90,8 @@ impl StoreSettings {
             store,
             rows,
             default_gate_id: None,
-            link_keys: key_list(KeyKind::Link.setting()),
-            receipt_keys: key_list(KeyKind::Receipt.setting()),
+            link_keys: key_list("HO_LINK_KEYS"),
+            receipt_keys: key_list("HO_RECEIPT_KEYS"),
         }
     }
 }
