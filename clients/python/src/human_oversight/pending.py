@@ -189,7 +189,7 @@ class Pending:
             # state that the second one finds.
             if is_last or approval.status != "Timeout":
                 if approval.status == "Pending":
-                    self._stop_waiting()
+                    await self._stop_waiting()
                 raise after_conflict(refused, approval)
             await asyncio.sleep(1)
         raise AssertionError("the loop returns or raises")
@@ -217,14 +217,10 @@ class Pending:
 
     def _abandon(self) -> None:
         """Withdraws the request, as after a cancelled wait."""
-        if self._run.process == os.getpid():
+        if self._run.process == os.getpid():  # and not a fork, which leaves its parent's request
+            loop.spawn(self._stop_waiting())
 
-            async def stop_waiting() -> None:
-                self._stop_waiting()
-
-            loop.spawn(stop_waiting())
-
-    def _stop_waiting(self) -> None:
+    async def _stop_waiting(self) -> None:
         interest = self._interest()
         interest.mark_open()
         interest.end()
