@@ -153,7 +153,7 @@ async fn a_value_of_a_table_forges_no_other_in_the_email() {
 }
 
 #[tokio::test]
-async fn each_level_shows() {
+async fn deep_levels_are_numbered_on_the_page_and_indented_in_the_email() {
     let objects = (1..=7).rev().fold(
         json!("end"),
         |it, n| json!({format!("name{n}"): it, format!("beside{n}"): 1}),

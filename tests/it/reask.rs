@@ -175,7 +175,7 @@ async fn what_was_rejected_is_shown_to_the_approver_who_is_asked_next() {
 }
 
 #[tokio::test]
-async fn reminders_show_it_too() {
+async fn reminders_show_who_rejected_the_same_before() {
     let gate = TestGate::start().await;
     let again = with(|body| body["timeoutSeconds"] = json!(3_600));
     let again = submit(&gate, again).await;
