@@ -43,7 +43,7 @@ use rule::Rule;
 pub use absence::Absence;
 pub use channels::{Channel, ChannelKind, MAX_TOLD};
 pub use demand::MAX_GRANT;
-pub use effect::{Asked, Candidate, Effect, Limit};
+pub use effect::{Asked, Candidate, Effect, Limit, LimitRefusal};
 pub use explain::Explanation;
 pub use fault::Fault;
 pub use load::Policy;

@@ -8,7 +8,7 @@ use human_oversight_protocol::parameters::{hex, sha256};
 use super::retries::Retries;
 use super::state::App;
 use crate::domain::LimitUsage;
-use crate::policy::{Limit, RuleId};
+use crate::policy::{Limit, LimitRefusal, RuleId};
 use crate::store::{COLUMN_LIMIT, StandingKind, StandingRow, StoreError};
 use crate::values::{Owner, Timestamp};
 
@@ -28,14 +28,13 @@ pub(super) struct LimitCharge {
 }
 
 impl App {
-    /// Charges one use of a rule; `None` where its limit is used up, or cannot be read or written: then the
-    /// rule approves nothing.
+    /// Charges one use of a rule, which approves nothing without that.
     pub(super) async fn charge_limit(
         &self,
         rule: &RuleId,
         limit: Limit,
         owner: &Owner,
-    ) -> Option<LimitCharge> {
+    ) -> Result<LimitCharge, LimitRefusal> {
         let account = self.account(owner);
         let name = hex(&sha256(format!("{rule}\n{account}").as_bytes()));
         let at = self.now();
@@ -44,14 +43,14 @@ impl App {
             usage.charge(times, limit.per, at)
         };
         match self.change_limit(&name, at, charge).await {
-            Ok(true) => Some(LimitCharge { name, at }),
+            Ok(true) => Ok(LimitCharge { name, at }),
             Ok(false) => {
                 tracing::info!(rule = rule.as_str(), "the limit of a rule is used up");
-                None
+                Err(LimitRefusal::UsedUp)
             }
             Err(error) => {
                 tracing::warn!(rule = rule.as_str(), cause = %error, "the limit of a rule cannot be charged");
-                None
+                Err(LimitRefusal::Uncounted)
             }
         }
     }

@@ -50,9 +50,9 @@ impl App {
         Ok(pauses)
     }
 
-    /// Since when a request is paused that waits for a decision or a claim, by what was read at most 5 s ago.
+    /// The pause that covers a request which waits for a decision or a claim, by what was read at most 5 s ago.
     /// For people: what cannot be read is not shown.
-    pub async fn paused_since(&self, approval: &Approval, now: Timestamp) -> Option<Timestamp> {
+    pub async fn pause_of(&self, approval: &Approval, now: Timestamp) -> Option<Pause> {
         if !approval.is_open(now) {
             return None;
         }
@@ -60,7 +60,7 @@ impl App {
         let request = &approval.request;
         let (owner, agent) = (request.owner.as_ref(), request.id.agent());
         let covers = |pause: &&Pause| pause.scope.covers(owner, agent);
-        pauses.iter().find(covers).map(|pause| pause.since)
+        pauses.iter().find(covers).cloned()
     }
 
     /// Whether no standing grant can be given for this owner and agent, since a pause may cover them, by what was read at

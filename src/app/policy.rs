@@ -103,8 +103,8 @@ impl App {
         let mut effect = policy.evaluate(&asked);
         loop {
             effect = match effect {
-                Effect::Requester { used_up } => {
-                    return requested_or_required(policy, used_up, &asked, submission, now);
+                Effect::Requester { limits } => {
+                    return requested_or_required(policy, limits, &asked, submission, now);
                 }
                 Effect::Require(requirement) => {
                     return required(policy, requirement, submission, now);
@@ -121,32 +121,36 @@ impl App {
                     {
                         return Ok(Ruling::Stored(Box::new(stored)));
                     }
-                    if let Some(ruling) = self.approve_alone(policy, candidates, owner).await {
-                        return Ok(ruling);
+                    match self.approve_alone(policy, candidates, owner).await {
+                        Ok(ruling) => return Ok(ruling),
+                        Err(facts) => otherwise.since_limits(facts),
                     }
-                    *otherwise
                 }
             }
         }
     }
 
-    /// Approves by the first rule whose limit is not used up, and charges that.
+    /// Approves by the first rule whose limit allows it, and charges that; or says why none does.
     async fn approve_alone(
         &self,
         policy: &Policy,
         candidates: Vec<Candidate>,
         owner: &Owner,
-    ) -> Option<Ruling> {
+    ) -> Result<Ruling, Vec<String>> {
+        let mut facts = Vec::new();
         for candidate in candidates {
             let rule = &candidate.rule.rule;
             let charged = match candidate.limit {
                 None => None,
                 Some(limit) => match self.charge_limit(rule, limit, owner).await {
-                    Some(charge) => Some(charge),
-                    None => continue,
+                    Ok(charge) => Some(charge),
+                    Err(refusal) => {
+                        facts.push(refusal.fact(rule));
+                        continue;
+                    }
                 },
             };
-            return Some(Ruling::Decide(DecidedAlone {
+            return Ok(Ruling::Decide(DecidedAlone {
                 decider: decider(policy, rule),
                 plan: plan_of_rules(policy, &[candidate.rule]),
                 verdict: Verdict::Approve,
@@ -154,7 +158,7 @@ impl App {
                 charged,
             }));
         }
-        None
+        Err(facts)
     }
 }
 
@@ -171,17 +175,21 @@ fn denied(policy: &Policy, rules: &[Matched], reason: String) -> Ruling {
     })
 }
 
-/// Asks the people whom the agent names: by a plan of the policy, where a limit is used up or one of them is absent.
+/// Asks the people whom the agent names: by a plan of the policy, where that is because of limits, or one of them is
+/// absent.
 fn requested_or_required(
     policy: &Policy,
-    used_up: Vec<String>,
+    limits: Vec<String>,
     asked: &Asked<'_>,
     submission: &Submission,
     now: Timestamp,
 ) -> Result<Ruling, Error> {
-    // People and the agent read that a limit is used up; that no rule applies is usual.
-    let is_usual = used_up.is_empty();
-    let requirement = policy.requirement_of_requester(used_up, asked);
+    if submission.approvers.is_none() {
+        return Err(Error::ApproversMissing(limits));
+    }
+    // People and the agent read of limits; that no rule applies is usual.
+    let is_usual = limits.is_empty();
+    let requirement = policy.requirement_of_requester(limits, asked);
     let mut absences = policy.absences(now, now + submission.timeout);
     let is_absent = absences.any(|it| requirement.asks_person(&it.person));
     if is_usual && !is_absent {
@@ -195,7 +203,7 @@ fn requested(submission: &Submission) -> Result<Ruling, Error> {
     let people = submission
         .approvers
         .clone()
-        .ok_or(Error::ApproversMissing)?;
+        .ok_or(Error::ApproversMissing(Vec::new()))?;
     Ok(Ruling::Ask {
         plan: Plan::of_requester(people.len()),
         people,
@@ -212,7 +220,7 @@ fn required(
     now: Timestamp,
 ) -> Result<Ruling, Error> {
     if requirement.asks_requested() && submission.approvers.is_none() {
-        return Err(Error::ApproversMissing);
+        return Err(Error::ApproversMissing(Vec::new()));
     }
     if requirement.on_behalf_of_required && submission.on_behalf_of.is_none() {
         return Err(Error::PrincipalMissing);

@@ -15,11 +15,11 @@ pub struct ChannelUrl(Url);
 pub enum InvalidUrl {
     #[error("it must be a URL")]
     NoUrl,
-    #[error("it must begin with https://")]
+    #[error("it must begin with https://, unless HO_CHANNELS_ALLOW_PRIVATE is 1")]
     NoHttps,
     #[error("it must have no user, password or fragment")]
     NotPlain,
-    #[error("its host is an address that is not public")]
+    #[error("its host is an address that is not public, which takes HO_CHANNELS_ALLOW_PRIVATE=1")]
     NotPublic,
 }
 

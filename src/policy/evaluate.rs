@@ -1,6 +1,6 @@
 //! Applies the rules to a request.
 
-use super::effect::{Asked, Candidate, Effect};
+use super::effect::{Asked, Candidate, Effect, LimitRefusal};
 use super::load::{DefaultEffect, Policy};
 use super::matched::{Matched, RuleId};
 use super::people::Member;
@@ -77,9 +77,9 @@ impl Policy {
         }
     }
 
-    /// [`Effect::Requester`] as a requirement: one approval of the people whom the agent names. `used_up` says which
-    /// limits are used up, if that is why the default decides.
-    pub fn requirement_of_requester(&self, used_up: Vec<String>, asked: &Asked<'_>) -> Requirement {
+    /// [`Effect::Requester`] as a requirement: one approval of the people whom the agent names. `limits` says why limits
+    /// keep rules from deciding, if that is why the default does.
+    pub fn requirement_of_requester(&self, limits: Vec<String>, asked: &Asked<'_>) -> Requirement {
         let escalate = match &self.default {
             DefaultEffect::Require { escalate } => escalate.clone(),
             DefaultEffect::Deny(_) => None,
@@ -88,7 +88,7 @@ impl Policy {
         demand.rules.push(Matched {
             rule: RuleId::default_rule(),
             is_certain: true,
-            facts: facts(used_up, "no rule applies"),
+            facts: facts(limits, "no rule applies"),
             tell: Vec::new(),
         });
         self.fill(&mut demand, asked);
@@ -102,16 +102,14 @@ impl Policy {
         doubtful: Vec<Matched>,
         asked: &Asked<'_>,
     ) -> Effect {
-        let limits = used_up.iter().map(|it| &it.rule.rule);
-        let used_up: Vec<String> = limits
-            .map(|rule| format!("the limit of rule {rule} is used up"))
-            .collect();
+        let rules = used_up.iter().map(|it| &it.rule.rule);
+        let limits: Vec<String> = rules.map(|it| LimitRefusal::UsedUp.fact(it)).collect();
         let reason = match &self.default {
             DefaultEffect::Deny(reason) => reason,
             DefaultEffect::Require { escalate } => {
                 return match escalate {
-                    None => Effect::Requester { used_up },
-                    Some(_) => Effect::Require(self.requirement_of_requester(used_up, asked)),
+                    None => Effect::Requester { limits },
+                    Some(_) => Effect::Require(self.requirement_of_requester(limits, asked)),
                 };
             }
         };
@@ -119,12 +117,12 @@ impl Policy {
             let facts = matched.facts.join("; ");
             [format!("rule {} may apply: {facts}", matched.rule)]
         });
-        let otherwise = if used_up.is_empty() {
+        let otherwise = if limits.is_empty() {
             DEFAULT_REASON
         } else {
             LIMIT_REASON
         };
-        let facts = facts(used_up, "no rule applies for certain").into_iter();
+        let facts = facts(limits, "no rule applies for certain").into_iter();
         Effect::Deny {
             rules: vec![Matched {
                 rule: RuleId::default_rule(),
@@ -159,12 +157,12 @@ impl Rule {
     }
 }
 
-/// Why the default decides: since limits are used up, or else in these words.
-fn facts(used_up: Vec<String>, otherwise: &str) -> Vec<String> {
-    if used_up.is_empty() {
+/// Why the default decides: because of limits, or else in these words.
+fn facts(limits: Vec<String>, otherwise: &str) -> Vec<String> {
+    if limits.is_empty() {
         vec![otherwise.to_owned()]
     } else {
-        used_up
+        limits
     }
 }
 

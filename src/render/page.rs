@@ -22,7 +22,7 @@ use super::template::render;
 use super::text::Text;
 use super::time::{Sentence, Time, Zone};
 use super::unproven::describe_agents_part;
-use crate::domain::{Approval, Earlier, Execution, Status, Words};
+use crate::domain::{Approval, Earlier, Execution, Pause, PauseScope, Status, Words};
 use crate::reveal::{self, Alarms};
 use crate::values::{Address, Timestamp};
 
@@ -52,8 +52,8 @@ pub struct DecisionPage<'a> {
     pub sign_in: Option<(&'static str, String)>,
     /// Whether the last form was not accepted.
     pub has_problem: bool,
-    /// Since when the operator has paused what this request waits for.
-    paused: Option<Time>,
+    /// What the operator has paused, so that this request waits, and since when.
+    paused: Option<(&'static str, Time)>,
     /// Who approved, and may no longer approve.
     disallowed_approvers: Option<String>,
     /// What earlier decisions say about the request.
@@ -275,9 +275,13 @@ impl<'a> DecisionPage<'a> {
         self.disallowed_approvers = (!people.is_empty()).then(|| addresses.join(", "));
     }
 
-    /// Shows that the operator has paused what this request waits for.
-    pub fn show_pause(&mut self, since: Timestamp) {
-        self.paused = Some(self.brand.zone.time(since));
+    /// Shows the pause because of which this request waits.
+    pub fn show_pause(&mut self, pause: &Pause) {
+        let what = match pause.scope {
+            PauseScope::All => "operations",
+            PauseScope::Owner(_) | PauseScope::Agent(_) => "this agent",
+        };
+        self.paused = Some((what, self.brand.zone.time(pause.since)));
     }
 
     /// Leaves the forms to the page at `forms_page`; `refresh` is the address of this one.

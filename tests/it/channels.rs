@@ -172,11 +172,11 @@ async fn settings_of_a_channel_that_cannot_be_used_are_named_with_the_line_of_th
         ("", "it is not set"),
         (
             "http://hooks.example.com/topsecret",
-            "it must begin with https://",
+            "it must begin with https://, unless HO_CHANNELS_ALLOW_PRIVATE is 1",
         ),
         (
             "https://169.254.169.254/topsecret",
-            "its host is an address that is not public",
+            "its host is an address that is not public, which takes HO_CHANNELS_ALLOW_PRIVATE=1",
         ),
     ] {
         let said = check(url, &[]).await;

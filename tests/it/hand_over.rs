@@ -65,14 +65,9 @@ pub(crate) async fn hand_over(gate: &TestGate, approval: &Approval, from: &str, 
     assert!(answer.cookies().is_empty());
 }
 
-fn mails_to(gate: &TestGate, person: &str) -> Vec<Mail> {
-    let mails = gate.mails().into_iter();
-    mails.filter(|mail| mail.to == person).collect()
-}
-
 /// The first email to a person, which the answer to a form does not wait for.
 async fn mail_to(gate: &TestGate, person: &str) -> Mail {
-    eventually(async || mails_to(gate, person).into_iter().next()).await
+    eventually(async || gate.mails_to(person).into_iter().next()).await
 }
 
 fn hand_overs_in(row: &Value) -> Value {
@@ -162,14 +157,14 @@ async fn an_approver_hands_their_place_over_and_the_receiver_decides() {
     }
     // Who handed over gets no more emails.
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, ALICE).len(), 1);
-    assert_eq!(mails_to(&gate, CAROL).len(), 2);
-    let outcome = &mails_to(&gate, BOB)[1];
+    assert_eq!(gate.mails_to(ALICE).len(), 1);
+    assert_eq!(gate.mails_to(CAROL).len(), 2);
+    let outcome = &gate.mails_to(BOB)[1];
     let words = "Approved by carol@example.com (in the place of alice@example.com) on";
     let outcome = if outcome.text.contains(words) {
         outcome
     } else {
-        &mails_to(&gate, BOB)[0]
+        &gate.mails_to(BOB)[0]
     };
     assert!(outcome.text.contains(words), "{}", outcome.text);
 }
@@ -281,7 +276,7 @@ async fn what_the_form_lacks_is_named_and_nothing_is_handed_over() {
     let page = send(&gate, &alice, &twice).await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.body);
     assert!(gate.entity(&asked.id).await.get("HandOvers").is_none());
-    assert!(mails_to(&gate, CAROL).is_empty());
+    assert!(gate.mails_to(CAROL).is_empty());
 }
 
 #[tokio::test]
@@ -464,8 +459,9 @@ async fn reminders_go_to_the_receiver_alone() {
     }
     // Nor does who handed over get the notice of the end.
     assert_eq!(gate.status(&asked.id).await.status, Status::Timeout);
-    assert_eq!(mails_to(&gate, ALICE).len(), 1);
-    let subjects: Vec<String> = mails_to(&gate, CAROL)
+    assert_eq!(gate.mails_to(ALICE).len(), 1);
+    let subjects: Vec<String> = gate
+        .mails_to(CAROL)
         .into_iter()
         .map(|it| it.subject)
         .collect();

@@ -17,7 +17,8 @@ use human_oversight::http::serve;
 use human_oversight::store::Store;
 use human_oversight::values::Timestamp;
 use human_oversight_client::parameters::{hex, sha256};
-use human_oversight_client::types::{Approval, NewApproval};
+use human_oversight_client::receipt::{Claims, verify};
+use human_oversight_client::types::{Approval, KeySet, NewApproval};
 use human_oversight_client::{Client, Gate};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -227,6 +228,19 @@ impl TestGate {
 
     pub(crate) fn mails(&self) -> Vec<Mail> {
         mails(&self.dir.path().join("mail"))
+    }
+
+    pub(crate) fn mails_to(&self, person: &str) -> Vec<Mail> {
+        let mails = self.mails().into_iter();
+        mails.filter(|mail| mail.to == person).collect()
+    }
+
+    /// What the receipt of a request says, by the gate's keys.
+    pub(crate) async fn claims(&self, approval: &Approval) -> Claims {
+        let keys = self.get(&format!("{}/api/keys", self.url)).await.body;
+        let keys: KeySet = serde_json::from_str(&keys).unwrap();
+        let receipt = self.status(&approval.id).await.receipt.unwrap();
+        verify(&receipt, &keys).unwrap()
     }
 
     /// Waits until this number of decisions is kept, which no answer waits for. Returns their rows.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use human_oversight_client::receipt::{Assurance, Claims, verify};
-use human_oversight_client::types::{Approval, KeySet, NewApproval, Status};
+use human_oversight_client::receipt::Assurance;
+use human_oversight_client::types::{Approval, NewApproval, Status};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -35,13 +35,6 @@ async fn ask(gate: &TestGate) -> Approval {
     approval
 }
 
-async fn claims(gate: &TestGate, approval: &Approval) -> Claims {
-    let keys = gate.get(&format!("{}/api/keys", gate.url)).await.body;
-    let keys: KeySet = serde_json::from_str(&keys).unwrap();
-    let receipt = gate.status(&approval.id).await.receipt.unwrap();
-    verify(&receipt, &keys).unwrap()
-}
-
 fn wrong(code: &str) -> &'static str {
     if code == "000000" { "000001" } else { "000000" }
 }
@@ -57,7 +50,7 @@ async fn a_rejection_without_the_code_says_nothing_to_the_agent() {
 
     let status = gate.status(&approval.id).await;
     assert_eq!((status.status, status.comment), (Status::Rejected, None));
-    let claims = claims(&gate, &approval).await;
+    let claims = gate.claims(&approval).await;
     assert_eq!(claims.assurance, Assurance::LinkOnly);
     assert_eq!(claims.comment_digest, None);
     assert_eq!(gate.entity(&approval.id).await["Assurance"], "LinkOnly");
@@ -188,7 +181,7 @@ async fn a_rejection_with_the_code_gives_the_comment_to_the_agent() {
     gate.reject(&approval, ALICE, "Ask Legal first").await;
     let status = gate.status(&approval.id).await;
     assert_eq!(status.comment.as_deref(), Some("Ask Legal first"));
-    let claims = claims(&gate, &approval).await;
+    let claims = gate.claims(&approval).await;
     assert_eq!(claims.assurance, Assurance::Link);
     assert!(claims.comment_digest.is_some());
     let page = gate.get(&gate.question(&approval, ALICE).link).await;
@@ -306,7 +299,7 @@ async fn with_rows_of_version_1_a_link_does_what_it_did() {
     let answer = gate.decide(&alice, &form).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     assert_eq!(gate.entity(&approval.id).await["Assurance"], "Link");
-    assert_eq!(claims(&gate, &approval).await.assurance, Assurance::Link);
+    assert_eq!(gate.claims(&approval).await.assurance, Assurance::Link);
 }
 
 /// The last form of a page has the link's token, the CSRF token and the page token.

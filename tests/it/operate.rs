@@ -152,6 +152,7 @@ async fn the_page_says_that_nothing_runs_while_paused() {
         page.contains(banner) && page.contains("You may decide all the same."),
         "{page}"
     );
+    assert!(page.contains("has paused this agent since"), "{page}");
     assert!(!page.contains("an incident"), "{page}");
     assert!(page.contains(">Approve</button>"), "{page}");
     gate.approve(&approval, ALICE).await;
@@ -165,6 +166,9 @@ async fn the_page_says_that_nothing_runs_while_paused() {
     assert!(!gate.get(&rejected).await.body.contains(banner));
     operate(&gate, json!({"command": "resume", "agent": AGENT})).await;
     assert!(!open().await.contains(banner));
+    pause(&gate).await;
+    let page = open().await;
+    assert!(page.contains("has paused operations since"), "{page}");
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! `human-oversight pause` and `resume`, between processes: what one sets, every other obeys.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::deadline::{eventually, within};
 use crate::harness::{AGENT, ALICE, TestGate, request};
 use crate::host::{KEY, MASTER_KEY};
 use crate::operate::operate;
-use crate::process::{Process, binary, decide, run};
+use crate::process::{Process, binary, run};
 use crate::proxy::{Fault, Proxy};
 
 type Settings = [(&'static str, String); 5];
@@ -67,17 +66,6 @@ fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, Error>) {
     );
 }
 
-/// An approved request at a gate of another process.
-async fn approved(process: &Process, dir: &Path) -> Approval {
-    let approval = process.client().submit(&request()).await.unwrap();
-    eventually(async || {
-        let decided = decide(dir, &approval.id, "decision=approve&code=CODE").await;
-        decided.is_ok_and(|status| status == 303).then_some(())
-    })
-    .await;
-    approval
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_by_one_process_holds_at_every_other_from_that_moment_on() {
     let dir = tempfile::tempdir().unwrap();
@@ -90,8 +78,8 @@ async fn a_pause_by_one_process_holds_at_every_other_from_that_moment_on() {
         let process = Process::start(dir.path(), &settings).await;
         let client = process.client();
         let [first, second] = [
-            approved(&process, dir.path()).await,
-            approved(&process, dir.path()).await,
+            process.approved(dir.path()).await,
+            process.approved(dir.path()).await,
         ];
         client.claim(&first.id, &claim_body(NONCE)).await.unwrap();
         let said = command(&settings, &PAUSE).await;

@@ -45,11 +45,6 @@ async fn submit(gate: &TestGate, request: &NewApproval) -> Approval {
     gate.client.submit(request).await.unwrap()
 }
 
-fn mails_to(gate: &TestGate, person: &str) -> Vec<Mail> {
-    let mails = gate.mails().into_iter();
-    mails.filter(|mail| mail.to == person).collect()
-}
-
 async fn page_of(gate: &TestGate, approval: &Approval, person: &str) -> String {
     gate.get(&gate.question(approval, person).link).await.body
 }
@@ -65,13 +60,13 @@ async fn a_stage_that_stays_open_is_escalated_once_and_an_email_tells_all_who_we
     gate.approve(&payment, ALICE).await;
     gate.pass(HOUR / 2 - Duration::from_secs(1));
     gate.sweep().await;
-    assert!(mails_to(&gate, CFO).is_empty());
+    assert!(gate.mails_to(CFO).is_empty());
 
     gate.pass(Duration::from_secs(1));
     gate.sweep().await;
     gate.sweep().await;
     for person in [CFO, CONTROLLER] {
-        let mails = mails_to(&gate, person);
+        let mails = gate.mails_to(person);
         assert_eq!(mails.len(), 1, "{person}");
         assert!(
             mails[0].subject.contains("[Approve?]"),
@@ -88,8 +83,7 @@ async fn a_stage_that_stays_open_is_escalated_once_and_an_email_tells_all_who_we
     for person in [ALICE, BOB] {
         // It takes the place of the reminder that would come at the same time.
         let is_news = |mail: &Mail| mail.subject.contains("[Escalated]");
-        let (told, others): (Vec<_>, Vec<_>) =
-            mails_to(&gate, person).into_iter().partition(is_news);
+        let (told, others): (Vec<_>, Vec<_>) = gate.mails_to(person).into_iter().partition(is_news);
         assert_eq!((told.len(), others.len()), (1, 1), "{person}");
         assert!(
             told[0]
@@ -141,10 +135,10 @@ async fn each_stage_is_escalated_although_the_clock_of_the_vote_was_behind() {
     gate.pass(HOUR / 2);
     gate.sweep().await;
     let to_erin = |word: &str| {
-        let mails = mails_to(&gate, "erin@example.com").into_iter();
+        let mails = gate.mails_to("erin@example.com").into_iter();
         mails.filter(|mail| mail.subject.contains(word)).count()
     };
-    assert_eq!(mails_to(&gate, CFO).len(), 1);
+    assert_eq!(gate.mails_to(CFO).len(), 1);
     // Alice votes at an instance whose clock is behind that of the sweep.
     gate.back(minute);
     gate.approve(&payment, ALICE).await;
@@ -193,7 +187,7 @@ async fn no_one_is_asked_after_the_decision_or_at_the_deadline() {
     gate.reject(&decided, ALICE, "No").await;
     gate.pass(HOUR);
     gate.sweep().await;
-    assert!(mails_to(&gate, CFO).is_empty());
+    assert!(gate.mails_to(CFO).is_empty());
     assert_eq!(gate.status(&expired.id).await.status, Status::Timeout);
 }
 
@@ -263,7 +257,7 @@ async fn a_substitute_is_asked_with_the_absent_person_and_of_the_two_the_first_v
     let gate = gate_with_absence(HOUR, HOUR).await;
     let payment = submit(&gate, &payment()).await;
     for person in [ALICE, BOB, CAROL, "dave@example.com"] {
-        assert_eq!(mails_to(&gate, person).len(), 1, "{person}");
+        assert_eq!(gate.mails_to(person).len(), 1, "{person}");
     }
     let page = page_of(&gate, &payment, BOB).await;
     let words = "carol@example.com is asked in place of alice@example.com, who is absent until";
@@ -297,7 +291,7 @@ async fn a_substitute_is_asked_for_a_stage_that_opens_in_the_absence_alone() {
         let gate = gate_with_absence(before + Duration::from_secs(1), after).await;
         gate.pass(Duration::from_secs(1));
         submit(&gate, &payment()).await;
-        assert!(mails_to(&gate, CAROL).is_empty());
+        assert!(gate.mails_to(CAROL).is_empty());
     }
 }
 
@@ -318,11 +312,11 @@ async fn the_escalation_asks_the_substitute_of_an_absent_person_too_and_of_the_t
     for first in [CFO, CAROL] {
         let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
         let payment = submit(&gate, &payment()).await;
-        assert!(mails_to(&gate, CAROL).is_empty());
+        assert!(gate.mails_to(CAROL).is_empty());
         gate.pass(HOUR / 2);
         gate.sweep().await;
         for person in [CFO, CAROL] {
-            assert_eq!(mails_to(&gate, person).len(), 1, "{person}");
+            assert_eq!(gate.mails_to(person).len(), 1, "{person}");
         }
         let page = page_of(&gate, &payment, first).await.to_lowercase();
         let words = format!("{CAROL} is asked in place of {CFO}, who is absent until");
@@ -365,7 +359,7 @@ async fn a_person_who_is_absent_twice_has_the_substitute_in_both_times() {
     let payment = submit(&gate, &payment()).await;
     gate.pass(HOUR * 3 / 4);
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, CAROL).len(), 1);
+    assert_eq!(gate.mails_to(CAROL).len(), 1);
     gate.approve(&payment, CAROL).await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
 }
@@ -378,12 +372,12 @@ async fn a_stage_whose_escalation_has_no_one_left_is_not_escalated() {
     gate.pass(HOUR / 2);
     gate.sweep().await;
     gate.approve(&payment, CFO).await;
-    eventually(async || mails_to(&gate, erin).pop()).await;
+    eventually(async || gate.mails_to(erin).pop()).await;
     let page = page_of(&gate, &payment, erin).await;
     assert!(!page.contains("leads will be asked too"), "{page}");
     gate.pass(HOUR * 3 / 8);
     gate.sweep().await;
-    let mut mails = mails_to(&gate, erin).into_iter();
+    let mut mails = gate.mails_to(erin).into_iter();
     assert!(mails.all(|mail| !mail.subject.starts_with("[Escalated]")));
 }
 
@@ -395,13 +389,13 @@ async fn someone_who_is_asked_anyway_or_for_whom_the_agent_acts_substitutes_no_o
         ..payment()
     };
     submit(&gate, &for_carol).await;
-    assert!(mails_to(&gate, CAROL).is_empty());
+    assert!(gate.mails_to(CAROL).is_empty());
     let clock = TestGate::start().await;
     let policy = absent_around(&clock, HOUR, HOUR);
     let policy = policy.replace("substitute = \"carol@", "substitute = \"bob@");
     let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
     let payment = submit(&gate, &payment()).await;
-    assert_eq!(mails_to(&gate, BOB).len(), 1);
+    assert_eq!(gate.mails_to(BOB).len(), 1);
     // Bob's one vote is his own.
     gate.approve(&payment, BOB).await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Pending);
@@ -417,7 +411,7 @@ async fn one_substitute_of_two_absent_people_has_one_vote() {
     let policy = format!("{policy}[[absence]]{bobs}");
     let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
     let payment = submit(&gate, &payment()).await;
-    let mails = mails_to(&gate, CAROL);
+    let mails = gate.mails_to(CAROL);
     assert_eq!(mails.len(), 1);
     gate.approve(&payment, CAROL).await;
     let progress = gate.status(&payment.id).await.progress.unwrap();
@@ -454,9 +448,9 @@ async fn a_reminder_goes_to_those_whose_vote_is_missing_and_says_who_has_voted()
     gate.approve(&payment, ALICE).await;
     gate.pass(HOUR / 2);
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, ALICE).len(), 1);
+    assert_eq!(gate.mails_to(ALICE).len(), 1);
     let is_reminder = |mail: &Mail| mail.subject.contains("[Reminder]");
-    let mut reminders = mails_to(&gate, BOB);
+    let mut reminders = gate.mails_to(BOB);
     reminders.retain(is_reminder);
     assert_eq!(reminders.len(), 1);
     assert!(reminders[0].text.contains("alice@example.com approved"));
@@ -483,7 +477,7 @@ async fn reminders_and_escalation_wait_until_approvals_count() {
     assert!(page.contains("leads will be asked too"), "{page}");
     gate.pass(minute);
     gate.sweep().await;
-    let subjects = |person| mails_to(&gate, person).into_iter().map(|it| it.subject);
+    let subjects = |person| gate.mails_to(person).into_iter().map(|it| it.subject);
     assert!(subjects(CFO).any(|it| it.contains("[Approve?]")));
     assert!(subjects(ALICE).any(|it| it.contains("[Escalated]")));
     gate.pass(minute * 7);

@@ -9,7 +9,7 @@ use human_oversight_client::types::{NewApproval, Status};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::azurite::azurite;
+use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{Page, TestGate, object, request};
@@ -138,7 +138,7 @@ async fn without_a_readable_budget_the_policy_decides_nothing() {
     let policy = [("HO_POLICY", POLICY), ("HO_POLICY_BUDGET", "20/60")];
     let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &policy].concat()).await;
     assert_decided(&gate, "Refund an order", Status::Approved).await;
-    let standing = crate::azurite::Table::of(azurite().port, &format!("standing{}", store[2].1));
+    let standing = Table::of(azurite().port, &format!("standing{}", store[2].1));
     let rows = standing.rows().await;
     let mut row = rows
         .into_iter()
@@ -262,6 +262,30 @@ async fn a_used_up_limit_is_the_reason_for_what_the_default_says() {
                 found["comment"],
                 "The policy allows no more of these for now."
             );
+        } else {
+            let why = "since the limit of rule vouchers is used up";
+            assert_approvers_missing(&gate, "Send a voucher", why).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_limit_whose_uses_cannot_be_counted_is_not_called_used_up() {
+    let store = backing_store::tables(azurite().port);
+    let policy = [("HO_POLICY", POLICY)];
+    let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &policy].concat()).await;
+    assert_decided(&gate, "Send a voucher", Status::Approved).await;
+    let standing = Table::of(azurite().port, &format!("standing{}", store[2].1));
+    let mut rows = standing.rows().await.into_iter();
+    let mut row = rows.find(|row| row["PartitionKey"] == "limit").unwrap();
+    row["Uses"] = "".into();
+    standing.put(&row).await;
+    let why = "since the uses of rule vouchers, which has a limit, cannot be counted";
+    assert_approvers_missing(&gate, "Send a voucher", why).await;
+}
+
+async fn assert_approvers_missing(gate: &TestGate, action: &str, why: &str) {
+    let refused = submit(gate, action).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains(why), "{}", refused.body);
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use human_oversight::keys::keyring;
+use human_oversight_client::types::Approval;
 use human_oversight_client::{Client, Gate, Outcome, receipt};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -99,6 +100,17 @@ impl Process {
 
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.url, None).unwrap()
+    }
+
+    /// A request that Alice has approved.
+    pub(crate) async fn approved(&self, dir: &Path) -> Approval {
+        let approval = self.client().submit(&request()).await.unwrap();
+        eventually(async || {
+            let decided = decide(dir, &approval.id, "decision=approve&code=CODE").await;
+            decided.is_ok_and(|status| status == 303).then_some(())
+        })
+        .await;
+        approval
     }
 
     /// Sends SIGTERM to its child process, if it has one, or else to itself, and waits for its end.

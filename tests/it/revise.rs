@@ -1,8 +1,8 @@
 //! An approver rejects, and asks the agent for a changed request.
 
 use human_oversight_client::parameters::{hex, sha256};
-use human_oversight_client::receipt::{Assurance, Claims, verify};
-use human_oversight_client::types::{Approval, KeySet, Status};
+use human_oversight_client::receipt::Assurance;
+use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -23,13 +23,6 @@ async fn reject(gate: &TestGate, approval: &Approval, more: &[(&str, &str)]) {
 
 fn code(gate: &TestGate, approval: &Approval) -> String {
     gate.question(approval, ALICE).code
-}
-
-async fn claims(gate: &TestGate, approval: &Approval) -> Claims {
-    let keys = gate.get(&format!("{}/api/keys", gate.url)).await.body;
-    let keys: KeySet = serde_json::from_str(&keys).unwrap();
-    let receipt = gate.status(&approval.id).await.receipt.unwrap();
-    verify(&receipt, &keys).unwrap()
 }
 
 async fn page(gate: &TestGate, approval: &Approval, approver: &str) -> Page {
@@ -58,7 +51,7 @@ async fn with_the_code_the_agent_gets_the_question_and_the_receipt_covers_it() {
     assert_eq!(status.status, Status::Rejected);
     assert_eq!(status.comment.as_deref(), Some("Too many."));
     assert_eq!(status.revise.unwrap().question, QUESTION);
-    let claims = claims(&gate, &approval).await;
+    let claims = gate.claims(&approval).await;
     assert_eq!(
         claims.question_digest,
         Some(hex(&sha256(QUESTION.as_bytes())))
@@ -118,7 +111,7 @@ async fn without_the_code_the_rejection_stands_and_only_people_read_the_question
         reject(&gate, &approval, &[("code", wrong), ("revise", QUESTION)]).await;
         let status = gate.status(&approval.id).await;
         assert_eq!((status.status, status.revise), (Status::Rejected, None));
-        let claims = claims(&gate, &approval).await;
+        let claims = gate.claims(&approval).await;
         assert_eq!(
             (claims.assurance, claims.question_digest),
             (Assurance::LinkOnly, None)

@@ -1,16 +1,14 @@
 //! Revoking an approval before it is claimed, and the operator's list at the claim.
 
-use std::path::Path;
-
-use human_oversight_client::types::{Approval, ExecutionStatus, Status};
+use human_oversight_client::types::{ExecutionStatus, Status};
 use reqwest::StatusCode;
 
 use crate::azurite::azurite;
 use crate::backing_store;
 use crate::deadline::eventually;
-use crate::harness::{ALICE, BOB, Mail, Page, TestGate, mails, request, with_forms};
+use crate::harness::{ALICE, BOB, Mail, Page, TestGate, mails, with_forms};
 use crate::host::{KEY, MASTER_KEY};
-use crate::process::{Process, decide, run};
+use crate::process::{Process, run};
 
 const CLAIM: &str = r#"{"nonce":"0123456789abcdef"}"#;
 
@@ -206,17 +204,6 @@ async fn an_approval_lapses_after_fifteen_minutes() {
     assert_eq!(status.execution.unwrap().status, ExecutionStatus::Lapsed);
 }
 
-/// An approved request at a gate of another process.
-async fn approved(process: &Process, dir: &Path) -> Approval {
-    let approval = process.client().submit(&request()).await.unwrap();
-    eventually(async || {
-        let decided = decide(dir, &approval.id, "decision=approve&code=CODE").await;
-        decided.is_ok_and(|status| status == 303).then_some(())
-    })
-    .await;
-    approval
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_revokes_on_the_store_of_a_gate_that_runs() {
     let dir = tempfile::tempdir().unwrap();
@@ -229,8 +216,8 @@ async fn the_command_revokes_on_the_store_of_a_gate_that_runs() {
         let often = [&settings[..], &[("HO_SWEEP_SECONDS", "1")]].concat();
         let process = Process::start(dir.path(), &often).await;
         let [revoked, running] = [
-            approved(&process, dir.path()).await,
-            approved(&process, dir.path()).await,
+            process.approved(dir.path()).await,
+            process.approved(dir.path()).await,
         ];
         let client = process.client();
         let nonce = crate::claim::claim("0123456789abcdef");

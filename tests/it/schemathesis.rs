@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Stdio;
+use std::time::Duration;
 
 use human_oversight_client::Client;
 use human_oversight_client::types::NewApproval;
 use serde_json::json;
 use tokio::process::Command;
+use tokio::time::timeout;
 
-use crate::deadline::{eventually, within};
+use crate::deadline::eventually;
 use crate::end_to_end;
 use crate::harness::{ALICE, mails, question, repository, request};
 use crate::host::KEY;
@@ -25,6 +27,9 @@ kind = "webhook"
 url = "HO_CHANNEL_AGENTS"
 callback_for = ["*"]
 "#;
+
+/// Its generator takes two minutes of a processor, which other tests use too.
+const LONGEST_RUN: Duration = Duration::from_secs(800);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gate_is_as_its_document_says() {
@@ -71,7 +76,8 @@ async fn the_gate_is_as_its_document_says() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let run = within(run).await.unwrap();
+    let run = timeout(LONGEST_RUN, run).await;
+    let run = run.expect("it ended in time").unwrap();
     let [said, wrong] = [run.stdout, run.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(run.status.success(), "{said}{wrong}");
     // What is received is held against the document.

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::backing_store;
 use crate::claim::claim;
 use crate::deadline::eventually;
-use crate::harness::{ALICE, BOB, Log, Mail, TestGate};
+use crate::harness::{ALICE, BOB, Log, TestGate};
 use crate::operate::operate;
 use crate::people::{ESCALATED, payment};
 use crate::process::run;
@@ -61,11 +61,6 @@ async fn restarted(policy: &str, people: &[&str]) -> (TestGate, Approval) {
     (TestGate::at(gate.dir, &[list]).await, approval)
 }
 
-fn mails_to(gate: &TestGate, person: &str) -> Vec<Mail> {
-    let mails = gate.mails().into_iter();
-    mails.filter(|mail| mail.to == person).collect()
-}
-
 async fn page_of(gate: &TestGate, approval: &Approval, person: &str) -> String {
     let link = gate.question(approval, person).link;
     let path = link.split_once("/api/").unwrap().1.to_owned();
@@ -87,9 +82,9 @@ async fn a_later_stage_asks_only_those_who_are_still_on_the_list() {
     let collecting = log.collect();
     let (gate, payment) = restarted(IN_STAGES, &[ALICE, BOB, CAROL]).await;
     approve(&gate, &payment, ALICE).await;
-    eventually(async || mails_to(&gate, CAROL).pop()).await;
+    eventually(async || gate.mails_to(CAROL).pop()).await;
     drop(collecting);
-    assert_eq!(mails_to(&gate, ERIN).len(), 0);
+    assert_eq!(gate.mails_to(ERIN).len(), 0);
     let page = page_of(&gate, &payment, CAROL).await;
     assert!(
         page.contains("Still needed, from: carol@example.com."),
@@ -107,14 +102,14 @@ async fn a_later_stage_asks_only_those_who_are_still_on_the_list() {
 async fn who_is_put_back_on_the_list_is_asked_when_the_operator_sends_it_again() {
     let (gate, payment) = restarted(IN_STAGES, &[ALICE, BOB, CAROL]).await;
     approve(&gate, &payment, ALICE).await;
-    eventually(async || mails_to(&gate, CAROL).pop()).await;
+    eventually(async || gate.mails_to(CAROL).pop()).await;
     let list = ("HO_ALLOWED_APPROVERS", &*[ALICE, CAROL, ERIN].join(","));
     let gate = TestGate::at(gate.dir, &[list]).await;
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, ERIN).len(), 0);
+    assert_eq!(gate.mails_to(ERIN).len(), 0);
     operate(&gate, json!({"command": "resend", "id": payment.id})).await;
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, ERIN).len(), 1);
+    assert_eq!(gate.mails_to(ERIN).len(), 1);
     approve(&gate, &payment, ERIN).await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
 }
@@ -127,13 +122,13 @@ async fn who_is_put_back_on_the_list_is_asked_by_the_next_escalation() {
     let (gate, payment) = restarted(&policy, &people).await;
     gate.pass(Duration::from_secs(1_801));
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, CFO).len(), 0);
+    assert_eq!(gate.mails_to(CFO).len(), 0);
     approve(&gate, &payment, ALICE).await;
     let list = [&people[..], &[CFO]].concat().join(",");
     let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", &*list)]).await;
     gate.pass(Duration::from_secs(2_800));
     gate.sweep().await;
-    let mails = mails_to(&gate, CFO);
+    let mails = gate.mails_to(CFO);
     assert!(
         mails.len() == 1 && mails[0].subject.contains("[Approve?]"),
         "{}",
@@ -159,7 +154,7 @@ async fn the_page_names_those_who_approved_and_have_left() {
     let gate = TestGate::with(&[("HO_POLICY", IN_STAGES)]).await;
     let payment = gate.client.submit(&payment()).await.unwrap();
     approve(&gate, &payment, ALICE).await;
-    eventually(async || mails_to(&gate, CAROL).pop()).await;
+    eventually(async || gate.mails_to(CAROL).pop()).await;
     let list = ("HO_ALLOWED_APPROVERS", &*[BOB, CAROL].join(","));
     let gate = TestGate::at(gate.dir, &[list]).await;
     let words = "May no longer approve: alice@example.com.";
@@ -210,7 +205,7 @@ async fn a_stage_without_people_on_the_list_ends_the_request() {
     approve(&gate, &payment, ALICE).await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Undeliverable);
     for person in [CAROL, ERIN] {
-        assert_eq!(mails_to(&gate, person).len(), 0, "{person}");
+        assert_eq!(gate.mails_to(person).len(), 0, "{person}");
     }
 }
 
@@ -224,10 +219,10 @@ async fn people_who_were_asked_and_left_get_no_reminder() {
     );
     gate.pass(Duration::from_secs(1_801));
     gate.sweep().await;
-    let reminded = mails_to(&gate, ALICE);
+    let reminded = gate.mails_to(ALICE);
     let last = reminded.last().unwrap();
     assert!(last.subject.contains("[Reminder]"), "{}", last.subject);
-    assert_eq!(mails_to(&gate, BOB).len(), 1);
+    assert_eq!(gate.mails_to(BOB).len(), 1);
     assert_eq!(gate.status(&payment.id).await.status, Status::Pending);
 }
 
@@ -238,7 +233,7 @@ async fn a_request_whose_people_have_all_left_ends() {
     gate.sweep().await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Undeliverable);
     for person in [ALICE, BOB] {
-        assert_eq!(mails_to(&gate, person).len(), 1, "{person}");
+        assert_eq!(gate.mails_to(person).len(), 1, "{person}");
     }
 }
 
@@ -255,9 +250,9 @@ async fn an_escalation_asks_and_names_only_those_who_are_still_on_the_list() {
     let (gate, _) = restarted(ESCALATED, &[ALICE, BOB, CFO]).await;
     gate.pass(Duration::from_secs(1_801));
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, "controller@example.com").len(), 0);
-    assert_eq!(mails_to(&gate, CFO).len(), 1);
-    let mut mails = mails_to(&gate, ALICE).into_iter();
+    assert_eq!(gate.mails_to("controller@example.com").len(), 0);
+    assert_eq!(gate.mails_to(CFO).len(), 1);
+    let mut mails = gate.mails_to(ALICE).into_iter();
     let news = mails.find(|mail| mail.subject.contains("[Escalated]"));
     let news = news.unwrap();
     assert!(news.text.contains("were asked: cfo@"), "{}", news.text);
@@ -270,7 +265,7 @@ async fn an_escalation_to_people_who_have_left_is_no_news() {
     gate.pass(Duration::from_secs(1_801));
     gate.sweep().await;
     for person in [ALICE, BOB] {
-        let mails = mails_to(&gate, person).into_iter();
+        let mails = gate.mails_to(person).into_iter();
         let subjects: Vec<String> = mails.map(|mail| mail.subject).collect();
         let is_news = |it: &String| it.contains("[Escalated]");
         assert!(!subjects.iter().any(is_news), "{subjects:?}");

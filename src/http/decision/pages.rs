@@ -87,7 +87,7 @@ async fn describe<'a>(
 ) -> DecisionPage<'a> {
     let approver = identified.approver;
     let (paused, earlier, precedent, given) = tokio::join!(
-        app.paused_since(approval, now),
+        app.pause_of(approval, now),
         app.earlier(approval),
         app.precedent(approval, approver),
         app.grant_given_with(approval, approver)
@@ -98,8 +98,8 @@ async fn describe<'a>(
     let list = &app.config.allowed_approvers;
     page.show_awaited(approval, |address| list.allows(address), now);
     page.show_disallowed(&app.disallowed_approvers(approval, now));
-    if let Some(since) = paused {
-        page.show_pause(since);
+    if let Some(pause) = paused {
+        page.show_pause(&pause);
     }
     page.has_list = is_signed_in(identified);
     page.precedent = precedent.map(|it| PrecedentView::new(&it, &app.config.brand.zone));

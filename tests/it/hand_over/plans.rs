@@ -7,8 +7,7 @@ use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 
 use super::{
-    ALICE, BOB, CAN_APPROVE, CAROL, DAVE, Page, TestGate, form_of, hand_over, mail_to, mails_to,
-    with_forms,
+    ALICE, BOB, CAN_APPROVE, CAROL, DAVE, Page, TestGate, form_of, hand_over, mail_to, with_forms,
 };
 use crate::azurite::azurite;
 use crate::backing_store::{borrowed, tables};
@@ -114,7 +113,7 @@ async fn a_place_moves_before_its_stage_opens_and_the_receiver_is_asked_when_it_
     let answer = send(&gate, &asked.id, &erin, &form).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     gate.sweep().await;
-    assert!(mails_to(&gate, CAROL).is_empty());
+    assert!(gate.mails_to(CAROL).is_empty());
     let approve = async |session: &[(&str, &str)]| {
         let page = visit(&gate, &asked.id, session).await;
         let mut form = page.first_form();
@@ -126,7 +125,7 @@ async fn a_place_moves_before_its_stage_opens_and_the_receiver_is_asked_when_it_
     approve(&bob).await;
     mail_to(&gate, CAROL).await;
     gate.sweep().await;
-    assert!(mails_to(&gate, ERIN).is_empty());
+    assert!(gate.mails_to(ERIN).is_empty());
     let page = visit(&gate, &asked.id, &erin).await;
     let words = "You handed this over to carol@example.com";
     assert!(page.body.contains(words), "{}", page.body);
@@ -178,9 +177,9 @@ async fn the_receiver_of_a_place_of_the_escalation_is_not_told_of_it_when_it_is_
     let mail = mail_to(&gate, CAROL).await;
     assert!(!mail.text.contains("will be asked too"), "{}", mail.text);
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, CAROL).len(), 1);
+    assert_eq!(gate.mails_to(CAROL).len(), 1);
     for person in [ALICE, BOB] {
-        let subjects = mails_to(&gate, person).into_iter().map(|mail| mail.subject);
+        let subjects = gate.mails_to(person).into_iter().map(|mail| mail.subject);
         let later: Vec<String> = subjects.filter(|it| !it.contains("[Approve?]")).collect();
         // It takes the place of the reminder.
         assert!(

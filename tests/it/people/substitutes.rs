@@ -1,6 +1,6 @@
 //! One substitute of several absent people.
 
-use super::{CAN_APPROVE, CAROL, CFO, ESCALATED, HOUR, absent, mails_to, page_of, payment, submit};
+use super::{CAN_APPROVE, CAROL, CFO, ESCALATED, HOUR, absent, page_of, payment, submit};
 use crate::harness::{ALICE, BOB, TestGate};
 use human_oversight::values::Timestamp;
 use human_oversight_client::types::Status;
@@ -28,7 +28,7 @@ async fn an_absence_that_is_not_yet_begun_takes_no_substitute_from_another_one()
     for absences in [[alices.clone(), bobs.clone()], [bobs, alices]] {
         let gate = TestGate::with(&[("HO_POLICY", &policy(&absences))]).await;
         let payment = submit(&gate, &payment()).await;
-        assert_eq!(mails_to(&gate, CAROL).len(), 1);
+        assert_eq!(gate.mails_to(CAROL).len(), 1);
         gate.approve(&payment, CAROL).await;
         let page = page_of(&gate, &payment, ALICE).await;
         assert!(page.contains("(finance, for bob@example.com)"), "{page}");
@@ -75,9 +75,9 @@ async fn a_substitute_of_one_of_finance_is_also_that_of_one_of_the_escalation() 
     let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
     let payment = submit(&gate, &payment()).await;
     gate.pass(HOUR / 2);
-    assert!(mails_to(&gate, CAROL).is_empty());
+    assert!(gate.mails_to(CAROL).is_empty());
     gate.sweep().await;
-    assert_eq!(mails_to(&gate, CAROL).len(), 1);
+    assert_eq!(gate.mails_to(CAROL).len(), 1);
     gate.approve(&payment, CAROL).await;
     let page = page_of(&gate, &payment, BOB).await;
     let role = "(finance, asked by escalation, for cfo@example.com)";
