@@ -27,7 +27,7 @@ pub enum Error {
     Conflict(ConflictReason),
     /// The request names no approvers, and the policy leaves the choice to the agent; and why people must decide, where
     /// that differs from one request to the next.
-    ApproversMissing(Vec<String>),
+    ApproversMissing(Option<String>),
     /// The policy wants to know on whose behalf the agent acts.
     PrincipalMissing,
     /// The policy has no such channel that may call this agent back.

@@ -185,7 +185,8 @@ fn requested_or_required(
     now: Timestamp,
 ) -> Result<Ruling, Error> {
     if submission.approvers.is_none() {
-        return Err(Error::ApproversMissing(limits));
+        let why = (!limits.is_empty()).then(|| limits.join("; "));
+        return Err(Error::ApproversMissing(why));
     }
     // People and the agent read of limits; that no rule applies is usual.
     let is_usual = limits.is_empty();
@@ -203,7 +204,7 @@ fn requested(submission: &Submission) -> Result<Ruling, Error> {
     let people = submission
         .approvers
         .clone()
-        .ok_or(Error::ApproversMissing(Vec::new()))?;
+        .ok_or(Error::ApproversMissing(None))?;
     Ok(Ruling::Ask {
         plan: Plan::of_requester(people.len()),
         people,
@@ -220,7 +221,7 @@ fn required(
     now: Timestamp,
 ) -> Result<Ruling, Error> {
     if requirement.asks_requested() && submission.approvers.is_none() {
-        return Err(Error::ApproversMissing(Vec::new()));
+        return Err(Error::ApproversMissing(None));
     }
     if requirement.on_behalf_of_required && submission.on_behalf_of.is_none() {
         return Err(Error::PrincipalMissing);

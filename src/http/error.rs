@@ -337,12 +337,9 @@ impl From<app::Error> for Error {
             app::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
             app::Error::Paused(since) => Self::Paused(since),
             app::Error::Conflict(reason) => Self::Conflict(reason),
-            app::Error::ApproversMissing(why) if why.is_empty() => {
-                invalid("/approverEmails", "is missing: people must decide this")
-            }
             app::Error::ApproversMissing(why) => {
-                let why = why.join("; ");
-                let detail = format!("is missing: people must decide this, since {why}");
+                let since = why.map_or_else(String::new, |why| format!(", since {why}"));
+                let detail = format!("is missing: people must decide this{since}");
                 invalid("/approverEmails", detail)
             }
             app::Error::PrincipalMissing => invalid(
