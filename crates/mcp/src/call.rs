@@ -109,6 +109,8 @@ impl Content {
                 "name" | "_meta" | "task" => {}
                 "arguments" => match strict()? {
                     Value::Object(arguments) => content.arguments = arguments,
+                    // As some clients write that there are none.
+                    Value::Null => {}
                     _ => return Err(CallError::NotAnObject),
                 },
                 _ => {
@@ -206,13 +208,13 @@ impl Meta {
     /// not see. Tasks are the proxy's affair, not the server's.
     pub(crate) fn read(call: &ToolCall<'_>) -> Result<Self, CallError> {
         let mut meta = Self {
-            task: call.params.get("task").map(read_task).transpose()?,
+            task: call.params.given("task").map(read_task).transpose()?,
             continues: ["requestState", "inputResponses"]
                 .iter()
-                .any(|it| call.params.get(it).is_some()),
+                .any(|it| call.params.given(it).is_some()),
             ..Self::default()
         };
-        let Some(raw) = call.params.get("_meta") else {
+        let Some(raw) = call.params.given("_meta") else {
             return Ok(meta);
         };
         let members = Members::read(raw).ok_or(CallError::Meta)?;

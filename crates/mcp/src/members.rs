@@ -33,6 +33,11 @@ impl<'a> Members<'a> {
         found.map(|(_, value)| *value)
     }
 
+    /// The same, but for `null`, by which some clients say that there is none.
+    pub(crate) fn given(&self, name: &str) -> Option<&'a RawValue> {
+        self.get(name).filter(|value| value.get() != "null")
+    }
+
     /// The object with this member in place of the one of its name, or after all others.
     pub(crate) fn with(&self, name: &str, value: &str) -> String {
         let mut members: Vec<(&str, &str)> = self.iter().map(|(it, raw)| (it, raw.get())).collect();

@@ -245,7 +245,7 @@ impl Proxy {
             tracing::warn!("a tool call without an id, which cannot be answered, is not run");
             return;
         };
-        let wants_task = call.params.get("task").is_some();
+        let wants_task = call.params.given("task").is_some();
         let prepared = self.prepare(call).inspect_err(log_unclear);
         let proxy = self.clone();
         self.take(id, |cancelled| async move {

@@ -279,6 +279,19 @@ fn a_call_ends_when_the_gate_is_away_at_its_deadline_and_the_next_one_reads_what
 }
 
 #[test]
+fn members_that_are_null_count_as_not_given() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::answering_within(&gate, &folder, "3s");
+    let params = json!({"name": "delete_file", "arguments": null, "_meta": null, "task": null, "inputResponses": null});
+    let id = client.request("tools/call", &params);
+    assert_eq!(client.told(id).1, "pending");
+    let id = client.request("tools/call", &params);
+    gate.approve(&gate.only_id());
+    assert!(client.answer(id)["result"]["isError"].is_null());
+    assert_eq!(folder.runs(), [json!(["delete_file", {}])]);
+}
+
+#[test]
 fn a_model_reads_that_the_gate_is_away_and_not_that_people_must_approve() {
     let (mut gate, folder) = (Gate::start(), Folder::new());
     let mut client = Session::answering_within(&gate, &folder, "3s");
